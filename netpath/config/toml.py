@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reads the TOML form into the same sections that the UCI reader produces.
+
+`[global]` is UCI's `config globals`; `[interfaces.wan]`, `[members.x]`, `[policies.x]` and `[rules.x]` are named
+sections; `[[rules]]` with a `name` key is the list form of rules. `[interfaces.wan.track]` holds the tracking options,
+where the prefix `track_` may be left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from netpath.config.problem import ERROR, WARNING, Problem, nearest
+from netpath.config.schema import SECTIONS, TRACK_TABLE
+from netpath.config.sections import Entry, Section
+from netpath.config.uci import label
+
+_HEADER = re.compile(r"\s*(?P<array>\[)?\[(?P<path>[^\[\]]+)\]")
+_KEY = re.compile(r"""\s*(?P<key>(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
+_KEY_PART = re.compile(r"""[A-Za-z0-9_-]+|"([^"]*)"|'([^']*)'""")
+_ERROR_LINE = re.compile(r"\(at line (\d+), column \d+\)")
+_TABLES = {name: kind.name for kind in SECTIONS.values() for name in (kind.name, kind.toml)}
+
+_Path = tuple[str, ...]
+
+
+class _Lines:
+    """Where each key stands: a search for its text, because tomllib does not say. Good enough for messages."""
+
+    def __init__(self, text: str) -> None:
+        self._found: dict[_Path, int] = {}
+        table: _Path = ()
+        counts: dict[_Path, int] = {}
+        for number, line in enumerate(text.splitlines(), 1):
+            if header := _HEADER.match(line):
+                table = _split(header["path"])
+                if header["array"]:
+                    counts[table] = counts.get(table, -1) + 1
+                    table = (*table, str(counts[table]))
+                self._found.setdefault(table, number)
+            elif key := _KEY.match(line):
+                self._found.setdefault((*table, *_split(key["key"])), number)
+
+    def of(self, *path: str) -> int | None:
+        return self._found.get(path)
+
+
+def _split(dotted: str) -> _Path:
+    return tuple(m[1] or m[2] or m[0] for m in _KEY_PART.finditer(dotted))
+
+
+class _Reader:
+    def __init__(self, text: str, file: str) -> None:
+        self.file = file
+        self.lines = _Lines(text)
+        self.problems: list[Problem] = []
+
+    def sections(self, document: dict[str, Any]) -> Iterator[Section]:
+        for table, content in document.items():
+            kind = _TABLES.get(table)
+            if kind is None:
+                known = sorted(s.toml for s in SECTIONS.values())
+                like = nearest(table, known)
+                fix = f"did you mean [{like}]?" if like else f"use {', '.join(known)}"
+                self._report(WARNING, (table,), None, None, table, "unknown table, ignored", fix)
+            elif kind == "globals":
+                if (found := self._section(kind, None, content, (table,))) is not None:
+                    yield found
+            elif isinstance(content, list) and kind == "rule":
+                yield from self._listed(content, table)
+            elif isinstance(content, dict):
+                for name, body in content.items():
+                    if (found := self._section(kind, name, body, (table, name))) is not None:
+                        yield found
+            else:
+                self._report(ERROR, (table,), None, None, None, "not a table", f"write [{SECTIONS[kind].toml}.NAME]")
+
+    def _listed(self, content: list[Any], table: str) -> Iterator[Section]:
+        for index, body in enumerate(content):
+            path = (table, str(index))
+            name = body.get("name") if isinstance(body, dict) else None
+            if name is not None and not isinstance(name, str):
+                self._report(ERROR, (*path, "name"), "rule", "name", repr(name), "not a text", "put it in quotes")
+                name = None
+            rest = {k: v for k, v in body.items() if k != "name"} if isinstance(body, dict) else body
+            if (found := self._section("rule", name, rest, path)) is not None:
+                yield found
+
+    def _section(self, kind: str, name: str | None, body: Any, path: _Path) -> Section | None:
+        if not isinstance(body, dict):
+            fix = f"write [{'.'.join(path)}] and its options below"
+            self._report(ERROR, path, label(kind, name), None, None, "not a table", fix)
+            return None
+        entries: list[Entry] = []
+        for key, value in body.items():
+            if kind == "interface" and key == "track" and isinstance(value, dict):
+                entries += self._entries(kind, name, value, (*path, "track"), TRACK_TABLE)
+            else:
+                entries += self._entries(kind, name, {key: value}, path, {})
+        return Section(kind, name, self.lines.of(*path), tuple(entries))
+
+    def _entries(
+        self, kind: str, name: str | None, body: dict[str, Any], path: _Path, renamed: dict[str, str]
+    ) -> Iterator[Entry]:
+        for key, value in body.items():
+            values = value if isinstance(value, list) else [value]
+            texts = [_text(v) for v in values]
+            if None in texts:
+                message = "neither a text, a number, true, false nor a list of these"
+                self._report(ERROR, (*path, key), label(kind, name), key, repr(value), message, "write a plain value")
+                continue
+            known = [text for text in texts if text]
+            line = self.lines.of(*path, key)
+            if known:
+                yield Entry(renamed.get(key, key), tuple(known), (line,) * len(known), isinstance(value, list))
+
+    def _report(
+        self,
+        severity: str,
+        path: _Path,
+        section: str | None,
+        option: str | None,
+        value: str | None,
+        message: str,
+        fix: str,
+    ) -> None:
+        line = self.lines.of(*path)
+        self.problems.append(Problem(severity, self.file, line, section, option, value, message, fix))
+
+
+def _text(value: Any) -> str | None:
+    """The value as UCI would spell it; None for what UCI cannot say."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (int, float)):
+        return repr(value)
+    return None
+
+
+def read(text: str, file: str) -> tuple[tuple[Section, ...], list[Problem]]:
+    """Sections of a TOML text in file order and what is wrong with its shape. Never raises."""
+    import tomllib
+
+    try:
+        document = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        # tomllib stops at the first mistake; ValueError covers TOMLDecodeError and numbers of absurd length.
+        found = _ERROR_LINE.search(str(error))
+        line = int(found[1]) if found else None
+        message = f"not valid TOML: {error}"
+        return (), [Problem(ERROR, file, line, None, None, None, message, "correct the line; texts need quotes")]
+    reader = _Reader(text, file)
+    return tuple(reader.sections(document)), reader.problems

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What an `apply` worker hands back to the tracker: plain JSON, so that the tracker never parses a configuration.
+
+Rules stay behind: the tracker only needs their number, and the sticky ones (in the steering view).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from netpath.model import Globals, Interface, Quality, State, Tracking, TrackMethod, Uplink
+from netpath.steering.policy import SteeringView
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The configuration and the world as they stand in the kernel now."""
+
+    globals: Globals
+    interfaces: tuple[Interface, ...]
+    view: SteeringView
+    uplinks: tuple[Uplink, ...]
+    up: Mapping[str, bool]
+    """Interface -> whether the kernel has all that it needs (device, carrier, address, gateway)."""
+    reasons: Mapping[str, str]
+    """Interface -> why it is (not) up, in words."""
+    usable: frozenset[str]
+    """The interfaces that the loaded policies use."""
+    rules: int
+    warnings: tuple[Mapping[str, Any], ...]
+
+
+def encode(applied: Applied) -> dict[str, Any]:
+    """JSON-ready form of `applied`."""
+    return {
+        "globals": asdict(applied.globals),
+        "interfaces": [asdict(i) for i in applied.interfaces],
+        "view": applied.view.to_json(),
+        "uplinks": [asdict(u) for u in applied.uplinks],
+        "up": dict(applied.up),
+        "reasons": dict(applied.reasons),
+        "usable": sorted(applied.usable),
+        "rules": applied.rules,
+        "warnings": [dict(w) for w in applied.warnings],
+    }
+
+
+def decode(data: Mapping[str, Any]) -> Applied:
+    """Inverse of `encode`. Raises KeyError or TypeError when the worker was of another version."""
+    return Applied(
+        globals=Globals(**_tuples(data["globals"])),
+        interfaces=tuple(_interface(i) for i in data["interfaces"]),
+        view=SteeringView.from_json(data["view"]),
+        uplinks=tuple(Uplink(**_tuples(u)) for u in data["uplinks"]),
+        up=data["up"],
+        reasons=data["reasons"],
+        usable=frozenset(data["usable"]),
+        rules=data["rules"],
+        warnings=tuple(data["warnings"]),
+    )
+
+
+def _interface(data: Mapping[str, Any]) -> Interface:
+    tracking = _tuples(data["tracking"])
+    tracking["method"] = TrackMethod(tracking["method"])
+    tracking["quality"] = Quality(**tracking["quality"]) if tracking["quality"] else None
+    fields = _tuples(data)
+    fields["tracking"] = Tracking(**tracking)
+    fields["initial_state"] = State(fields["initial_state"])
+    return Interface(**fields)
+
+
+def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON knows lists only; the model has tuples."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The state directory: small files, each replaced atomically: a kill at any moment leaves the old or the new one.
+
+Everything here describes this boot only (marks and routes are gone after a reboot), so it belongs on a tmpfs;
+`boot_id` guards against a directory that survived one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+IDS = "ids.json"
+STATES = "state.json"
+RULESET = "ruleset.nft"
+PLACES = "places.json"
+SYSCTLS = "sysctl.json"
+
+
+class StateDir:
+    """Files of one NetPath instance. Raises OSError where the file system refuses."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def create(self) -> None:
+        """Make the directory, readable by its owner only."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Replace file `name` by `text` in one step."""
+        temporary = self.root / f".{name}.{os.getpid()}"
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+        temporary.replace(self.root / name)
+
+    def read_text(self, name: str) -> str | None:
+        try:
+            return (self.root / name).read_text(encoding="utf-8", errors="surrogateescape")
+        except FileNotFoundError:
+            return None
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        self.write_text(name, json.dumps({"boot_id": boot_id(), **value}))
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """The file's object; empty when it is missing, damaged or from before the last boot."""
+        text = self.read_text(name)
+        try:
+            value = json.loads(text) if text else {}
+        except ValueError:
+            value = {}
+        if not isinstance(value, dict) or value.pop("boot_id", None) != boot_id():
+            return {}
+        return value
+
+    def applied_config(self) -> Path | None:
+        """The copy of the configuration that is running, or None."""
+        return next((p for p in (self.root / "applied.uci", self.root / "applied.toml") if p.exists()), None)
+
+    def keep_config(self, source: Path, text: str) -> None:
+        """Remember `text`, just applied from `source`, as the last good configuration."""
+        suffix = ".toml" if source.suffix == ".toml" else ".uci"
+        self.write_text("applied" + suffix, text)
+        (self.root / ("applied.uci" if suffix == ".toml" else "applied.toml")).unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        """Remove what describes a standing kernel state; ids stay, so that a later start numbers uplinks alike."""
+        for name in (STATES, RULESET, PLACES, SYSCTLS, "applied.uci", "applied.toml"):
+            (self.root / name).unlink(missing_ok=True)
+
+
+def boot_id() -> str:
+    """This boot's identity from the kernel; constant text where /proc has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return "unknown"

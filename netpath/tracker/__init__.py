@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The resident tracker: `netpath run`."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sys
+
+import netpath.lean  # noqa: F401  (must come before asyncio: see there)
+from netpath.paths import Paths
+from netpath.tracker.journal import Log
+
+
+def main(where: Paths, *, use_syslog: bool = False) -> int:
+    """Run until stopped. 0 after an ordinary stop, 1 when it cannot start (said on standard error)."""
+    where.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(where.state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"netpath: another tracker runs with state directory {where.state_dir}; stop it first", file=sys.stderr)
+        return 1
+    try:
+        return asyncio.run(_run(where, Log(use_syslog=use_syslog)))
+    finally:
+        os.close(lock)
+
+
+async def _run(where: Paths, log: Log) -> int:
+    from netpath.tracker.daemon import Daemon
+    from netpath.tracker.metrics import Metrics
+    from netpath.tracker.server import Server
+    from netpath.tracker.verbs import Verbs
+
+    daemon = Daemon(where, log)
+    metrics = Metrics(daemon)
+    server = Server(where.socket, Verbs(daemon, metrics).answer, daemon.journal, log)
+    try:
+        await daemon.start()
+        await server.start()
+        daemon.spawn(metrics.run())
+        log("notice", f"ready: {where.config}, socket {where.socket}")
+        await daemon.stopping.wait()
+    finally:
+        await daemon.close()
+        await server.close()
+    return 0

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What happened: a bounded list of events, its followers, and the log.
+
+Log lines go to standard error (procd and systemd collect it) with the level in front, and to syslog when asked for.
+"""
+
+from __future__ import annotations
+
+import sys
+import syslog
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+LEVELS = ("emerg", "alert", "crit", "error", "warning", "notice", "info", "debug")
+KEEP = 500
+"""Events held in memory; about 0.3 KiB each."""
+
+Event = dict[str, Any]
+
+
+class Log:
+    """Levelled log lines; `level` may change at a reload."""
+
+    def __init__(self, *, use_syslog: bool = False) -> None:
+        self.level = LEVELS.index("notice")
+        self._syslog = use_syslog
+        if use_syslog:
+            syslog.openlog("netpath", syslog.LOG_PID, syslog.LOG_DAEMON)
+
+    def set_level(self, name: str) -> None:
+        self.level = LEVELS.index(name)
+
+    def __call__(self, level: str, message: str) -> None:
+        number = LEVELS.index(level)
+        if number > self.level:
+            return
+        line = message.replace("\n", "\\n")
+        print(f"netpath {level}: {line}", file=sys.stderr, flush=True)
+        if self._syslog:
+            syslog.syslog(number, line)
+
+
+class Journal:
+    """Numbered events, oldest dropped; followers are called with each new one."""
+
+    def __init__(self, log: Log) -> None:
+        self._events: deque[Event] = deque(maxlen=KEEP)
+        self._followers: list[Callable[[Event], None]] = []
+        self._seq = 0
+        self._log = log
+
+    def add(self, kind: str, level: str = "notice", **fields: Any) -> Event:
+        """Record one event; `fields` are JSON values. Returns it with `seq` and `time` (epoch s)."""
+        self._seq += 1
+        event = {"seq": self._seq, "time": round(time.time(), 3), "kind": kind, **fields}
+        self._events.append(event)
+        self._log(level, _sentence(kind, fields))
+        for follower in list(self._followers):
+            follower(event)
+        return event
+
+    def since(self, epoch: float) -> list[Event]:
+        return [e for e in self._events if e["time"] >= epoch]
+
+    def follow(self, callback: Callable[[Event], None]) -> Callable[[], None]:
+        """Call `callback` for each event from now on; the result ends that."""
+        self._followers.append(callback)
+        return lambda: self._followers.remove(callback)
+
+
+def _sentence(kind: str, fields: dict[str, Any]) -> str:
+    """One log line of an event."""
+    if kind == "interface":
+        return f"interface {fields['interface']} is {fields['to']} (was {fields['from']}): {fields['reason']}"
+    return " ".join([kind, *(f"{key}={value}" for key, value in fields.items() if value is not None)])

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Once a second: device counters -> rates and history. Connection counts only when somebody asks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from netpath.kernel import conntrack, nftdump, rtnl
+from netpath.tracker.daemon import Daemon
+from netpath.tracker.history import COARSE_INTERVAL, COLUMNS, FINE_INTERVAL, UNKNOWN, History, Rates
+
+COUNT_AGE = 5.0
+"""Seconds a connection count is served again before conntrack is read anew; ten times that with a large table."""
+LARGE_TABLE = 50_000
+
+
+class Metrics:
+    """Samples of every configured uplink."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._rates: dict[str, Rates] = {}
+        self._history: dict[str, History] = {}
+        self._connections: dict[str, int] = {}
+        self._counted: float | None = None
+
+    async def run(self) -> None:
+        """Sample until cancelled."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            self.sample(loop.time())
+            due = max(due + FINE_INTERVAL, loop.time())
+            await asyncio.sleep(due - loop.time())
+
+    def sample(self, now: float) -> None:
+        """One reading of the counters of all devices."""
+        totals = rtnl.statistics()
+        epoch = time.time()
+        uplinks = self._daemon.uplinks
+        for name in [n for n in self._rates if n not in uplinks]:
+            del self._rates[name], self._history[name]
+        for name, uplink in uplinks.items():
+            rates = self._rates.setdefault(name, Rates())
+            if uplink.device in totals:
+                rates.update(totals[uplink.device], now)
+            else:
+                rates.gone()
+            health = self._daemon.health(name).snapshot(now)
+            self._history.setdefault(name, History()).add(
+                (epoch, rates.rx_rate, rates.tx_rate, _or_unknown(health.latency), _or_unknown(health.loss))
+            )
+
+    def metrics(self) -> dict[str, Any]:
+        """Reply of the verb `metrics`."""
+        applied = self._daemon.applied
+        if applied is None:
+            return {"interfaces": {}, "time": round(time.time(), 3)}
+        now = asyncio.get_running_loop().time()
+        counters = nftdump.uplink_counters(applied.globals.nft_table)
+        connections = self._count(now)
+        rows = {}
+        for name, uplink in self._daemon.uplinks.items():
+            health = self._daemon.health(name).snapshot(now)
+            rates = self._rates.get(name, Rates())
+            flows, volume = counters.get(f"wan_{uplink.id}", (0, 0))
+            rows[name] = {
+                "status": str(health.state),
+                "latency": _rounded(health.latency),
+                "jitter": _rounded(health.jitter),
+                "loss": _rounded(health.loss),
+                "rx_bytes": rates.totals[0],
+                "tx_bytes": rates.totals[1],
+                "rx_packets": rates.totals[2],
+                "tx_packets": rates.totals[3],
+                "rx_rate": round(rates.rx_rate, 1),
+                "tx_rate": round(rates.tx_rate, 1),
+                "connections": connections.get(name),
+                "new_flows": flows,
+                "new_bytes": volume,
+                "targets": [
+                    {
+                        "target": t.target,
+                        "latency": _rounded(t.latency),
+                        "jitter": _rounded(t.jitter),
+                        "loss": _rounded(t.loss),
+                        "sent": t.sent,
+                        "lost": t.lost,
+                    }
+                    for t in health.targets
+                ],
+            }
+        return {"interfaces": rows, "time": round(time.time(), 3)}
+
+    def history(self, interface: str | None, since: float, *, coarse: bool) -> dict[str, Any]:
+        """Reply of the verb `history`."""
+        chosen = [interface] if interface else list(self._history)
+        return {
+            "columns": list(COLUMNS),
+            "interval": COARSE_INTERVAL if coarse else FINE_INTERVAL,
+            "interfaces": {n: self._history[n].rows(since, coarse=coarse) for n in chosen if n in self._history},
+        }
+
+    def _count(self, now: float) -> dict[str, int]:
+        """Connections of each uplink; the kernel filters by mark, we only count messages."""
+        applied = self._daemon.applied
+        age = COUNT_AGE * (10 if sum(self._connections.values()) > LARGE_TABLE else 1)
+        if applied is not None and (self._counted is None or now - self._counted >= age):
+            marks = applied.view.marks
+            self._connections = {u.name: conntrack.count_by_mark(marks.of(u.id), marks.mask) for u in applied.uplinks}
+            self._counted = now
+        return self._connections
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _or_unknown(value: float | None) -> float:
+    return UNKNOWN if value is None else value

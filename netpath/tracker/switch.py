@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The failover path: new slots of the policies concerned in one nft transaction, then the dead uplink's connections.
+
+The order is the point. Deleting connections first would let them be decided again by the old policies; not deleting
+them leaves them hanging on a dead uplink for minutes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+
+from netpath.handover import Applied
+from netpath.kernel import conntrack
+from netpath.kernel.nft import Nft, NftError
+from netpath.model import Interface
+from netpath.steering.policy import SteeringView, swap
+from netpath.steering.slots import active
+from netpath.tracker.journal import Journal
+
+FAMILIES = ("ipv4", "ipv6")
+
+
+class Switch:
+    """What the loaded policies use, and how to change it."""
+
+    def __init__(self, nft: Nft, journal: Journal) -> None:
+        self._nft = nft
+        self._journal = journal
+        self._view: SteeringView | None = None
+        self._interfaces: Mapping[str, Interface] = {}
+        self.usable: frozenset[str] = frozenset()
+
+    def loaded(self, applied: Applied) -> None:
+        """A worker has loaded the whole ruleset: start from what it used."""
+        self._view = applied.view
+        self._interfaces = {i.name: i for i in applied.interfaces}
+        self.usable = applied.usable
+
+    def to(self, usable: frozenset[str], cause: str) -> bool:
+        """Let the policies use exactly `usable`. False when the kernel refused (a full load is due then)."""
+        view, before = self._view, self.usable
+        if view is None or usable == before:
+            return True
+        started = time.perf_counter()
+        changed = usable ^ before
+        policies = [p.name for p in view.policies if any(m.interface in changed for m in p.members)]
+        if policies:
+            try:
+                self._nft.run(swap(view, usable, policies))
+            except NftError as error:
+                self._journal.add("error", "error", message=f"policies could not be switched: {error}", cause=cause)
+                return False
+        self.usable = usable
+        switched = time.perf_counter()
+        flushed = self._flush(view, before, usable)
+        self._journal.add(
+            "switch",
+            "info",
+            cause=cause,
+            policies=policies,
+            milliseconds=round((switched - started) * 1000, 2),
+            flushed=flushed,
+            flush_milliseconds=round((time.perf_counter() - switched) * 1000, 2),
+        )
+        return True
+
+    def settle(self, before: frozenset[str]) -> None:
+        """A worker's load changed what is usable from `before`: connections follow, as after a switch."""
+        if self._view is not None and before != self.usable:
+            self._flush(self._view, before, self.usable)
+
+    def _flush(self, view: SteeringView, before: frozenset[str], after: frozenset[str]) -> list[str]:
+        """Delete connections that must be decided again; names of the uplinks whose entries went."""
+        failed = before - after
+        whole = {n for n in failed if self._wants(n, "disconnected", "ifdown") and _has_alternative(view, n, after)}
+        recovered = after - before
+        if recovered:
+            whole |= {n for n in self._interfaces if n not in after and _share_policy(view, n, recovered)}
+            left = _active(view, before) - _active(view, after)
+            whole |= {n for n in left & after if self._interfaces[n].metered}
+            if any(self._wants(n, "connected", "ifup") for n in recovered):
+                whole |= left & after
+        for name in sorted(whole):
+            conntrack.delete_by_mark(view.marks.of(view.ids[name]), view.marks.mask)
+        for name in sorted(recovered - whole):
+            conntrack.delete_by_mark(view.marks.of(view.ids[name]), view.marks.mask, unreplied_only=True)
+        return sorted(whole)
+
+    def _wants(self, name: str, *events: str) -> bool:
+        interface = self._interfaces.get(name)
+        return interface is not None and any(e in interface.flush_conntrack for e in events)
+
+
+def _has_alternative(view: SteeringView, name: str, usable: frozenset[str]) -> bool:
+    """Whether some policy that names this interface has another way out (else its flows may as well wait)."""
+    return any(
+        any(m.interface == name for m in p.members) and any(m.interface in usable for m in p.members)
+        for p in view.policies
+    )
+
+
+def _share_policy(view: SteeringView, name: str, others: Iterable[str]) -> bool:
+    wanted = set(others)
+    return any(
+        any(m.interface == name for m in p.members) and any(m.interface in wanted for m in p.members)
+        for p in view.policies
+    )
+
+
+def _active(view: SteeringView, usable: frozenset[str]) -> set[str]:
+    """Interfaces that some policy sends new flows to."""
+    return {
+        member.interface
+        for policy in view.policies
+        for family in FAMILIES
+        for member in active(policy, view.families, usable, family)
+    }

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the socket answers (docs/socket.md). Arguments are checked here; nothing of a request reaches a shell or nft."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from netpath import __version__
+from netpath.kernel import cgroup
+from netpath.kernel.nft import NftError, version
+from netpath.model import Interface, State, TrackMethod
+from netpath.steering.slots import active, shares
+from netpath.tracker.daemon import Daemon
+from netpath.tracker.metrics import Metrics
+
+FAMILIES = ("ipv4", "ipv6")
+Request = dict[str, Any]
+Reply = dict[str, Any]
+
+
+class BadRequestError(ValueError):
+    """The request's arguments are off; the text says how to mend them."""
+
+
+class Verbs:
+    """Answers requests of one daemon."""
+
+    def __init__(self, daemon: Daemon, metrics: Metrics) -> None:
+        self._daemon = daemon
+        self._metrics = metrics
+        self._verbs: dict[str, Callable[[Request], Awaitable[Reply]]] = {
+            "status": self._status,
+            "interfaces": self._interfaces,
+            "policies": self._policies,
+            "metrics": self._metrics_reply,
+            "history": self._history,
+            "events": self._events,
+            "enable": self._enable,
+            "ifup": self._enable,
+            "disable": self._disable,
+            "ifdown": self._disable,
+            "reload": self._reload,
+            "use": self._use,
+            "version": self._version,
+            "stop": self._stop,
+        } | {name: self._report(name) for name in ("rules", "connected", "check", "explain", "diag", "internal")}
+
+    async def answer(self, request: Request) -> Reply:
+        """The reply to one request; every failure is an {"error": text}."""
+        verb = self._verbs.get(request["cmd"])
+        if verb is None:
+            return {"error": f"unknown cmd {request['cmd'][:40]!r}; known: {', '.join(sorted(self._verbs))}"}
+        try:
+            return await verb(request)
+        except BadRequestError as error:
+            return {"error": str(error)}
+        except (OSError, NftError, cgroup.CgroupUnavailable) as error:
+            return {"error": f"{request['cmd']}: {error}"}
+
+    # -- state --------------------------------------------------------------------------------------------------
+
+    async def _status(self, request: Request) -> Reply:
+        section, only = _text(request, "section"), _text(request, "interface")
+        if section not in (None, "interfaces", "connected", "policies"):
+            raise BadRequestError(f"section {section!r}: one of interfaces, connected, policies")
+        reply: Reply = {} if self._daemon.problem is None else {"problem": self._daemon.problem}
+        if section in (None, "interfaces"):
+            reply["interfaces"] = {i.name: self._row(i) for i in self._configured() if only in (None, i.name)}
+        if section in (None, "connected"):
+            reply["connected"] = await self._daemon.workers.report("connected", {}) if section else self._prefixes()
+        if section in (None, "policies"):
+            reply["policies"] = {family: self._percentages(family) for family in FAMILIES}
+        return reply
+
+    async def _interfaces(self, request: Request) -> Reply:
+        del request
+        return {"interfaces": [{"name": i.name, **self._row(i)} for i in self._configured()]}
+
+    def _row(self, interface: Interface) -> Reply:
+        """mwan3's fields first, then ours."""
+        daemon, name = self._daemon, interface.name
+        now = asyncio.get_running_loop().time()
+        health, uplink = daemon.health(name).snapshot(now), daemon.uplinks[name]
+        age = max(0, round(now - health.since))
+        tracked = interface.tracking.method != TrackMethod.NONE and bool(interface.tracking.targets)
+        enabled = interface.enabled and name not in daemon.disabled
+        return {
+            "age": age,
+            "online": age if health.state.usable else 0,
+            "offline": age if health.state in (State.OFFLINE, State.CONNECTING) else 0,
+            "uptime": age if daemon.link_up(name) and health.state.usable else 0,
+            "score": health.score,
+            "lost": health.lost,
+            "turn": health.turn,
+            "status": str(health.state),
+            "enabled": enabled,
+            "running": enabled and daemon.link_up(name),
+            "tracking": ("active" if tracked else "none") if enabled else "disabled",
+            "up": daemon.link_up(name),
+            "track_ip": [
+                {"ip": t.target, "status": t.status, "latency": round(t.latency or 0), "packetloss": round(t.loss or 0)}
+                for t in health.targets
+            ],
+            "id": uplink.id,
+            "family": interface.family,
+            "device": uplink.device,
+            "gateway": uplink.gateway,
+            "addresses": list(uplink.addresses),
+            "latency": None if health.latency is None else round(health.latency, 3),
+            "jitter": None if health.jitter is None else round(health.jitter, 3),
+            "packetloss": None if health.loss is None else round(health.loss, 2),
+            "reason": health.reason or daemon.reasons.get(name, ""),
+            "since": round(time.time() - (now - health.since), 3),
+        }
+
+    async def _policies(self, request: Request) -> Reply:
+        del request
+        applied = self._daemon.applied
+        if applied is None:
+            return {"policies": []}
+        view, usable = applied.view, self._daemon.usable
+        rows = []
+        for policy in view.policies:
+            percent = {f: shares(policy, view.families, view.ids, usable, f) for f in FAMILIES}
+            rows.append(
+                {
+                    "name": policy.name,
+                    "mode": str(policy.mode),
+                    "last_resort": str(policy.last_resort),
+                    "members": [
+                        {
+                            "name": m.name,
+                            "interface": m.interface,
+                            "metric": m.metric,
+                            "weight": m.weight,
+                            "status": str(self._daemon.states.get(m.interface, State.OFFLINE)),
+                            **{f: percent[f].get(m.interface, 0) for f in FAMILIES},
+                        }
+                        for m in policy.members
+                    ],
+                    "active": {f: [m.interface for m in active(policy, view.families, usable, f)] for f in FAMILIES},
+                }
+            )
+        return {"policies": rows}
+
+    def _percentages(self, family: str) -> Reply:
+        applied = self._daemon.applied
+        if applied is None:
+            return {}
+        view, usable = applied.view, self._daemon.usable
+        return {
+            p.name: [
+                {"interface": n, "percent": v} for n, v in shares(p, view.families, view.ids, usable, family).items()
+            ]
+            for p in view.policies
+        }
+
+    def _prefixes(self) -> Reply:
+        """On-link and static prefixes of the uplinks; the verb `connected` also has those of other devices."""
+        uplinks = self._daemon.uplinks.values()
+        return {f: sorted({p for u in uplinks if u.family == f for p in u.connected}) for f in FAMILIES}
+
+    def _configured(self) -> tuple[Interface, ...]:
+        return self._daemon.applied.interfaces if self._daemon.applied else ()
+
+    async def _metrics_reply(self, request: Request) -> Reply:
+        del request
+        return self._metrics.metrics()
+
+    async def _history(self, request: Request) -> Reply:
+        return self._metrics.history(
+            _text(request, "interface"), _number(request, "since"), coarse=bool(request.get("coarse"))
+        )
+
+    async def _events(self, request: Request) -> Reply:
+        return {"events": self._daemon.journal.since(_number(request, "since"))}
+
+    # -- orders -------------------------------------------------------------------------------------------------
+
+    async def _enable(self, request: Request) -> Reply:
+        return self._daemon.set_admin(_interface(request), enabled=True)
+
+    async def _disable(self, request: Request) -> Reply:
+        return self._daemon.set_admin(_interface(request), enabled=False)
+
+    async def _reload(self, request: Request) -> Reply:
+        del request
+        return await self._daemon.reload()
+
+    async def _use(self, request: Request) -> Reply:
+        """Make the cgroup of an interface and let the ruleset know it."""
+        name, applied = _interface(request), self._daemon.applied
+        if applied is None or name not in self._daemon.uplinks:
+            raise BadRequestError(f"no interface {name!r}; configured are: {', '.join(self._daemon.uplinks) or 'none'}")
+        group = cgroup.name_of(applied.globals.nft_table, name)
+        known = cgroup.existing(group) is not None
+        made = cgroup.ensure(group)
+        if not known:
+            reply = await self._daemon.apply(from_file=False)
+            if "error" in reply:
+                return reply
+        return {"cgroup": str(made.directory)}
+
+    async def _version(self, request: Request) -> Reply:
+        del request
+        return {
+            "version": __version__,
+            "python": sys.version.split()[0],
+            "kernel": os.uname().release,
+            "nftables": version(),
+        }
+
+    async def _stop(self, request: Request) -> Reply:
+        asyncio.get_running_loop().call_soon(lambda: self._daemon.stop(keep=bool(request.get("keep"))))
+        return {"result": "ok"}
+
+    def _report(self, job: str) -> Callable[[Request], Awaitable[Reply]]:
+        async def run(request: Request) -> Reply:
+            return await self._daemon.workers.report(job, {k: v for k, v in request.items() if k != "cmd"})
+
+        return run
+
+
+def _text(request: Request, key: str) -> str | None:
+    value = request.get(key)
+    if value is not None and not isinstance(value, str):
+        raise BadRequestError(f"{key} must be text")
+    return value
+
+
+def _number(request: Request, key: str) -> float:
+    value = request.get(key, 0)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadRequestError(f"{key} must be a number (epoch seconds)")
+    return float(value)
+
+
+def _interface(request: Request) -> str:
+    name = _text(request, "interface")
+    if not name:
+        raise BadRequestError(f'"interface" is missing; example: {{"cmd":"{request["cmd"]}","interface":"wan"}}')
+    return name

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Job `apply`: bring the kernel to what the configuration and the uplinks' states ask for.
+
+Request (all optional):
+  source   "file" reads the configured file; "applied" (default) takes the copy that runs already
+  states   {interface: state}: what the tracker knows; an interface not named there starts by its `initial_state`
+  disabled [interface]: switched off by hand
+
+Reply: `handover.encode(...)`, or {"error": text, "problems": [problem]} with the kernel as it was.
+
+Order (make before break): new routes and rules, then the ruleset in one transaction, then routes and rules that are
+no longer wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netpath import handover, paths
+from netpath.config import Loaded, loads
+from netpath.config.problems import Problem
+from netpath.kernel import cgroup, nftdump, routing, sysctl, uplinks
+from netpath.kernel.nft import Nft, NftError
+from netpath.model import Config, Globals, State
+from netpath.statedir import IDS, PLACES, RULESET, SYSCTLS, StateDir
+from netpath.steering.marks import MarkSpace, assign_ids
+from netpath.steering.policy import SteeringView
+from netpath.steering.routing import desired
+from netpath.steering.ruleset import ruleset
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A configuration text and where it came from."""
+
+    path: Path
+    text: str
+    loaded: Loaded
+
+
+def apply(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Do the job; never raises for a bad configuration or a refusing kernel, the reply says so."""
+    state = StateDir(where.state_dir)
+    state.create()
+    source = read_source(where, state, from_file=request.get("source") == "file")
+    if source.loaded.config is None:
+        errors = [p for p in source.loaded.problems if p.severity == "error"]
+        return {"error": str(errors[0]), "problems": [p.as_dict() for p in source.loaded.problems]}
+    try:
+        return handover.encode(_bring_up(state, source, source.loaded.config, request))
+    except (NftError, OSError, ValueError) as error:
+        return {"error": f"{source.path}: the kernel refused this configuration: {error}", "problems": []}
+
+
+def read_source(where: paths.Paths, state: StateDir, *, from_file: bool) -> Source:
+    """Parse the configured file, or the copy of the one that runs."""
+    applied = None if from_file else state.applied_config()
+    path = applied or where.config
+    try:
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        problem = Problem("error", str(path), None, "", "", "", f"cannot be read: {error.strerror}", "create the file")
+        return Source(path, "", Loaded(None, (problem,)))
+    return Source(path, text, loads(text, file=str(where.config), format="toml" if path.suffix == ".toml" else "uci"))
+
+
+def _bring_up(state: StateDir, source: Source, config: Config, request: Mapping[str, Any]) -> handover.Applied:
+    marks = MarkSpace(config.globals.mark_mask)
+    ids = _ids(state, config, marks)
+    snapshot = uplinks.Snapshot.read()
+    resolved = uplinks.resolve(config.interfaces, ids, snapshot)
+    links = [r.uplink for r in resolved]
+    up = {r.uplink.name: r.up for r in resolved}
+    usable = _usable(config, up, request.get("states", {}), request.get("disabled", ()))
+    table = config.globals.nft_table
+    text = ruleset(
+        config,
+        links,
+        usable,
+        rule_counters=nftdump.rule_counters(table),
+        existing_chains=nftdump.chains(table),
+        existing_sets=nftdump.sets(table),
+        cgroups=_cgroups(config, ids),
+    )
+    wanted = desired(config, links)
+    routing.apply(wanted, phase="add")
+    with Nft() as nft:
+        nft.run(text)
+        _retire(state, config.globals, nft)
+    routing.apply(wanted, phase="remove")
+    _loosen(state, [u.device for u in links if u.device])
+    _remember(state, source, text, config.globals)
+    return handover.Applied(
+        globals=config.globals,
+        interfaces=config.interfaces,
+        view=SteeringView.of(config, ids),
+        uplinks=tuple(links),
+        up=up,
+        reasons={r.uplink.name: r.reason for r in resolved},
+        usable=usable,
+        rules=len(config.rules),
+        warnings=tuple(p.as_dict() for p in source.loaded.problems),
+    )
+
+
+def _ids(state: StateDir, config: Config, marks: MarkSpace) -> dict[str, int]:
+    """Numbers of the interfaces, kept for the ones that had one."""
+    previous = state.read_json(IDS).get("ids", {})
+    ids = assign_ids([i.name for i in config.interfaces], previous, marks.capacity)
+    state.write_json(IDS, {"ids": {**previous, **ids}})
+    return ids
+
+
+def _usable(
+    config: Config, up: Mapping[str, bool], states: Mapping[str, str], disabled: Sequence[str]
+) -> frozenset[str]:
+    """Interfaces that policies may use right after this load."""
+
+    def fine(name: str, initial: State) -> bool:
+        return State(states.get(name, initial)).usable
+
+    return frozenset(
+        i.name
+        for i in config.interfaces
+        if i.enabled and i.name not in disabled and up[i.name] and fine(i.name, i.initial_state)
+    )
+
+
+def _cgroups(config: Config, ids: Mapping[str, int]) -> dict[int, tuple[int, str]]:
+    """Groups that `netpath use` made earlier: uplink id -> (level, path for nft)."""
+    found = {}
+    for interface in config.interfaces:
+        group = cgroup.existing(cgroup.name_of(config.globals.nft_table, interface.name))
+        if group:
+            found[ids[interface.name]] = (group.level, group.nft_path)
+    return found
+
+
+def _loosen(state: StateDir, devices: Sequence[str]) -> None:
+    """Strict reverse-path filtering would drop what comes in by any uplink but the main default one."""
+    saved = state.read_json(SYSCTLS).get("rp_filter", {})
+    changed = sysctl.loosen_rp_filter(devices)
+    if changed:
+        state.write_json(SYSCTLS, {"rp_filter": {**changed, **saved}})
+
+
+def _retire(state: StateDir, globals_: Globals, nft: Nft) -> None:
+    """A reload may rename the table or move the block of priorities: the old ones go once the new ones stand."""
+    old = state.read_json(PLACES)
+    if old and old["table"] != globals_.nft_table and nftdump.table_exists(old["table"]):
+        nft.run(f"delete table inet {old['table']}\n")
+    if old and old["rule_priority"] != globals_.rule_priority:
+        routing.purge_rules(old["rule_priority"])
+
+
+def _remember(state: StateDir, source: Source, text: str, globals_: Globals) -> None:
+    if state.read_text(RULESET) != text:
+        state.write_text(RULESET, text)
+    state.keep_config(source.path, source.text)
+    state.write_json(PLACES, {"table": globals_.nft_table, "rule_priority": globals_.rule_priority})
