@@ -37,9 +37,9 @@ class Paths:
     """Its executables are run at each transition (NETPATH_HOOKS_DIR)."""
 
     @property
-    def instance(self) -> tuple[Path, Path, Path]:
-        """What tells instances apart."""
-        return self.config, self.socket, self.state_dir
+    def lock(self) -> Path:
+        """Locked (flock) by a tracker from before its first change to after its last."""
+        return self.state_dir / "lock"
 
 
 def resolve(args: Sequence[str], environ: Mapping[str, str]) -> tuple[Paths, list[str]]:

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from netpath.config.problem import ERROR, WARNING, Problem, nearest
+from netpath.config.problems import ERROR, WARNING, Problem, nearest
 from netpath.config.schema import SECTIONS, TRACK_TABLE
 from netpath.config.sections import Entry, Section
 from netpath.config.uci import label
 
 _HEADER = re.compile(r"\s*(?P<array>\[)?\[(?P<path>[^\[\]]+)\]")
-_KEY = re.compile(r"""\s*(?P<key>(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
+_PART = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
+_KEY = re.compile(rf"\s*(?P<key>{_PART}(?:\s*\.\s*{_PART})*)\s*=")
 _KEY_PART = re.compile(r"""[A-Za-z0-9_-]+|"([^"]*)"|'([^']*)'""")
 _ERROR_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 _TABLES = {name: kind.name for kind in SECTIONS.values() for name in (kind.name, kind.toml)}
@@ -51,6 +53,15 @@ def _split(dotted: str) -> _Path:
     return tuple(m[1] or m[2] or m[0] for m in _KEY_PART.finditer(dotted))
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    message: str
+    fix: str
+    section: str | None = None
+    option: str | None = None
+    value: str | None = None
+
+
 class _Reader:
     def __init__(self, text: str, file: str) -> None:
         self.file = file
@@ -64,7 +75,7 @@ class _Reader:
                 known = sorted(s.toml for s in SECTIONS.values())
                 like = nearest(table, known)
                 fix = f"did you mean [{like}]?" if like else f"use {', '.join(known)}"
-                self._report(WARNING, (table,), None, None, table, "unknown table, ignored", fix)
+                self._report((table,), _Found("unknown table, ignored", fix, value=table), WARNING)
             elif kind == "globals":
                 if (found := self._section(kind, None, content, (table,))) is not None:
                     yield found
@@ -75,14 +86,14 @@ class _Reader:
                     if (found := self._section(kind, name, body, (table, name))) is not None:
                         yield found
             else:
-                self._report(ERROR, (table,), None, None, None, "not a table", f"write [{SECTIONS[kind].toml}.NAME]")
+                self._report((table,), _Found("not a table", f"write [{SECTIONS[kind].toml}.NAME]", value=table))
 
     def _listed(self, content: list[Any], table: str) -> Iterator[Section]:
         for index, body in enumerate(content):
             path = (table, str(index))
             name = body.get("name") if isinstance(body, dict) else None
             if name is not None and not isinstance(name, str):
-                self._report(ERROR, (*path, "name"), "rule", "name", repr(name), "not a text", "put it in quotes")
+                self._report((*path, "name"), _Found("not a text", "put it in quotes", "rule", "name", repr(name)))
                 name = None
             rest = {k: v for k, v in body.items() if k != "name"} if isinstance(body, dict) else body
             if (found := self._section("rule", name, rest, path)) is not None:
@@ -91,7 +102,7 @@ class _Reader:
     def _section(self, kind: str, name: str | None, body: Any, path: _Path) -> Section | None:
         if not isinstance(body, dict):
             fix = f"write [{'.'.join(path)}] and its options below"
-            self._report(ERROR, path, label(kind, name), None, None, "not a table", fix)
+            self._report(path, _Found("not a table", fix, label(kind, name)))
             return None
         entries: list[Entry] = []
         for key, value in body.items():
@@ -109,25 +120,18 @@ class _Reader:
             texts = [_text(v) for v in values]
             if None in texts:
                 message = "neither a text, a number, true, false nor a list of these"
-                self._report(ERROR, (*path, key), label(kind, name), key, repr(value), message, "write a plain value")
+                found = _Found(message, "write a plain value", label(kind, name), key, repr(value))
+                self._report((*path, key), found)
                 continue
             known = [text for text in texts if text]
             line = self.lines.of(*path, key)
             if known:
                 yield Entry(renamed.get(key, key), tuple(known), (line,) * len(known), isinstance(value, list))
 
-    def _report(
-        self,
-        severity: str,
-        path: _Path,
-        section: str | None,
-        option: str | None,
-        value: str | None,
-        message: str,
-        fix: str,
-    ) -> None:
+    def _report(self, path: _Path, found: _Found, severity: str = ERROR) -> None:
         line = self.lines.of(*path)
-        self.problems.append(Problem(severity, self.file, line, section, option, value, message, fix))
+        problem = Problem(severity, self.file, line, found.section, found.option, found.value, found.message, found.fix)
+        self.problems.append(problem)
 
 
 def _text(value: Any) -> str | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from netpath.config.problem import ERROR, WARNING, Problem
+from netpath.config.problems import ERROR, WARNING, Problem
 from netpath.config.sections import Entry, Section
 
 _BLANK = re.compile(r"[ \t\r\v\f]*(?:#[^\n]*)?")
@@ -31,7 +31,7 @@ _COMMANDS = {"c": "config", "o": "option", "l": "list", "p": "package"}
 _MAX_ERRORS = 200
 
 
-class _SyntaxFault(Exception):
+class _FaultError(Exception):
     def __init__(self, line: int, message: str, fix: str, value: str | None = None) -> None:
         super().__init__(message)
         self.line, self.message, self.fix, self.value = line, message, fix, value
@@ -63,10 +63,13 @@ class _Words:
         self.text = text
         self.pos = 0
         self.line = 1
+        self.words: list[str] = []
+        """Of the statement at hand."""
 
     def next_statement(self) -> tuple[int, list[str]] | None:
-        """Line and words of the next statement, None at the end. Raises _SyntaxFault and stands after the bad line."""
+        """Line and words of the next statement, None at the end. Raises _FaultError and stands after the bad line."""
         words: list[str] = []
+        self.words = words
         start = self.line
         while True:
             blank = _BLANK.match(self.text, self.pos)
@@ -119,7 +122,7 @@ class _Words:
         line = self.line
         end = self.text.find("\n", self.pos)
         self._take(self.text[self.pos :] if end < 0 else self.text[self.pos : end + 1])
-        raise _SyntaxFault(line, message, fix, value)
+        raise _FaultError(line, message, fix, value)
 
 
 class _Reader:
@@ -138,24 +141,22 @@ class _Reader:
         elif command == "package":
             _expect(line, command, arguments, "package NAME", least=1, most=1)
         else:
-            raise _SyntaxFault(
+            raise _FaultError(
                 line, "not a UCI statement", "start the line with config, option, list, package or #", words[0]
             )
 
     def _config(self, line: int, arguments: list[str]) -> None:
-        # A mistake here must not let the options that follow fall into the section before.
-        self.sections.append(_OpenSection(arguments[0] if arguments else "", None, line))
         _expect(line, "config", arguments, "config TYPE 'NAME'", least=1, most=2)
-        if len(arguments) == 2 and arguments[1]:
-            self.sections[-1].name = arguments[1]
+        name = arguments[1] if len(arguments) == 2 and arguments[1] else None
+        self.sections.append(_OpenSection(arguments[0], name, line))
 
     def _option(self, line: int, command: str, arguments: list[str]) -> None:
         _expect(line, command, arguments, f"{command} NAME 'VALUE'", least=2, most=2)
         name, value = arguments
         if not _OPTION_NAME.fullmatch(name):
-            raise _SyntaxFault(line, "not an option name", "use letters, digits and _ only", name)
+            raise _FaultError(line, "not an option name", "use letters, digits and _ only", name)
         if not self.sections:
-            raise _SyntaxFault(line, f"{command} before the first section", "put a config line before it", name)
+            raise _FaultError(line, f"{command} before the first section", "put a config line before it", name)
         self._store(self.sections[-1], command, name, value, line)
 
     def _store(self, section: _OpenSection, command: str, name: str, value: str, line: int) -> None:
@@ -183,9 +184,31 @@ class _Reader:
             )
         )
 
-    def fault(self, fault: _SyntaxFault) -> None:
-        section = label(self.sections[-1].type, self.sections[-1].name) if self.sections else None
-        self.problems.append(Problem(ERROR, self.file, fault.line, section, None, fault.value, fault.message, fault.fix))
+    def odd_names(self) -> None:
+        """Names that NetPath takes but libuci does not: with one of them LuCI and the uci command refuse the file."""
+        types: dict[str, _OpenSection] = {}
+        for section in self.sections:
+            if section.name is None:
+                continue
+            first = types.setdefault(section.name, section)
+            if first.type != section.type:
+                self._odd(section, f"there is also a {first.type} of this name on line {first.line}", "rename one")
+            elif not _OPTION_NAME.fullmatch(section.name) and first is section:
+                self._odd(section, "the name is not made of letters, digits and _", "rename it")
+
+    def _odd(self, section: _OpenSection, message: str, fix: str) -> None:
+        title = label(section.type, section.name)
+        message += "; NetPath reads this file, but LuCI and the uci command do not"
+        self.problems.append(Problem(WARNING, self.file, section.line, title, None, None, message, fix))
+
+    def fault(self, fault: _FaultError, words: list[str]) -> None:
+        """`words`: what could be read of the faulty statement."""
+        if words[:1] in (["config"], ["c"]):
+            # Without a section of its own, the options below would fall into the section before.
+            self.sections.append(_OpenSection("", None, fault.line))
+        section = label(self.sections[-1].type, self.sections[-1].name) if self.sections else ""
+        problem = Problem(ERROR, self.file, fault.line, section or None, None, fault.value, fault.message, fault.fix)
+        self.problems.append(problem)
 
 
 def label(section_type: str, name: str | None) -> str:
@@ -195,10 +218,12 @@ def label(section_type: str, name: str | None) -> str:
 
 def _expect(line: int, command: str, arguments: list[str], form: str, *, least: int, most: int) -> None:
     if len(arguments) < least:
-        raise _SyntaxFault(line, f"{command} is incomplete", f"write {form}")
+        raise _FaultError(line, f"{command} is incomplete", f"write {form}")
     if len(arguments) > most:
-        raise _SyntaxFault(
-            line, f"too many words after {command}", f"write {form}, with quotes around a value that has spaces",
+        raise _FaultError(
+            line,
+            f"too many words after {command}",
+            f"write {form}, with quotes around a value that has spaces",
             " ".join(arguments[most:]),
         )
 
@@ -214,9 +239,10 @@ def read(text: str, file: str) -> tuple[tuple[Section, ...], list[Problem]]:
             if statement is None:
                 break
             reader.statement(*statement)
-        except _SyntaxFault as fault:
-            reader.fault(fault)
+        except _FaultError as fault:
+            reader.fault(fault, words.words)
             errors += 1
     if errors == _MAX_ERRORS:
-        reader.fault(_SyntaxFault(words.line, "too many errors, the rest was not read", "is this a UCI file?"))
+        reader.fault(_FaultError(words.line, "too many errors, the rest was not read", "is this a UCI file?"), [])
+    reader.odd_names()
     return tuple(section.close() for section in reader.sections), reader.problems

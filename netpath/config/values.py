@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How single values are spelled: each `parse_*` takes one text and returns the value or raises BadValue.
+"""How single values are spelled: each `parse_*` takes one text and returns the value or raises BadValueError.
 
 Addresses go through inet_pton and every other text through an anchored pattern, so that what leaves this module is
 either a number or made of harmless characters only: it can be put into nft text as it is.
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from netpath.model import AddressMatch
 
 
-class BadValue(Exception):
+class BadValueError(Exception):
     """`message` says what is wrong, `fix` what to write instead."""
 
     def __init__(self, message: str, fix: str) -> None:
@@ -22,7 +22,8 @@ class BadValue(Exception):
         self.message, self.fix = message, fix
 
 
-NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
+"""Of sections. Not led by . or -, for names become file names and arguments."""
 _DEVICE = re.compile(r"[A-Za-z0-9_.:@-]{1,64}", re.ASCII)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 _SET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}", re.ASCII)
@@ -34,20 +35,24 @@ _MAC = re.compile(r"[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}", re.ASCII)
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(ms|s|m|h)?", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
 _SECONDS_IN = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_MAX_DEVICE = 15  # IFNAMSIZ - 1, linux/if.h
+MAX_DEVICE = 15  # IFNAMSIZ - 1, linux/if.h
 
-_NFT_KEYWORDS = frozenset(
-    """accept add ah all and arp bridge cgroup chain comment comp constant continue counter cpu create ct day dccp define
-    delete describe device devices dnat drop dst dup dynamic ecn element elements eq esp ether exists expires export
-    exthdr fib flags flow flowtable flush frag fwd get goto gt handle hbh hook hour ibriport ibrname icmp icmpv6 igmp iif
-    iifgroup iifname iiftype import include index inet insert interval ip ip6 ipsec jhash jump limit list log lt map mark
-    masquerade meta meter mh missing monitor ne netdev nftrace not notrack numgen obriport obrname offload oif oifgroup
-    oifname oiftype or osf pkttype policy position priority queue quota random redefine redirect reject rename replace
-    reset return rt rt0 rt2 rtclassid rule ruleset sctp secmark set size skgid skuid snat socket srh symhash synproxy
-    table tcp th time timeout tproxy type typeof udp udplite undefine update vlan vmap xor xt""".split()
+_NFT_WORDS = """
+    accept add ah all and arp bridge cgroup chain comment comp constant continue counter cpu create ct day dccp
+    define delete describe destroy device devices dnat drop dst dup dynamic ecn element elements eq esp ether
+    exists expires export exthdr fib flags flow flowtable flush frag fwd geneve get goto gre gretap gt handle
+    hbh hook hour ibriport ibrname icmp icmpv6 igmp iif iifgroup iifname iiftype import include index inet
+    insert interval ip ip6 ipsec jhash jump last limit list log lt map mark masquerade meta meter mh missing
+    monitor ne netdev nftrace not notrack numgen obriport obrname offload oif oifgroup oifname oiftype or osf
+    pkttype policy position priority queue quota random redefine redirect reject rename replace reset return rt
+    rt0 rt2 rtclassid rule ruleset sctp secmark set size skgid skuid snat socket srh symhash synproxy table tcp
+    th time timeout tproxy type typeof udp udplite undefine update vlan vmap vxlan xor xt
+"""
+"""Words that nft's grammar does not take as a name: found by asking nft 1.0.6, with later additions."""
+_NFT_KEYWORDS = frozenset(_NFT_WORDS.split())
+_FOREIGN_TABLES = frozenset(
+    ("fw4", "filter", "nat", "mangle", "raw", "security", "firewalld", "mwan3", "pbr", "qosify", "sqm", "miniupnpd")
 )
-"""Words that nft's grammar does not take as a name (found by asking nft)."""
-_FOREIGN_TABLES = frozenset("fw4 filter nat mangle raw security firewalld mwan3 pbr qosify sqm miniupnpd libvirt".split())
 
 PROTOCOLS = {
     "icmp": 1, "igmp": 2, "ipip": 4, "tcp": 6, "udp": 17, "dccp": 33, "ipv6": 41, "gre": 47, "esp": 50, "ah": 51,
@@ -71,19 +76,19 @@ def parse_bool(text: str) -> bool:
     word = text.lower()
     if word in _TRUE or word in _FALSE:
         return word in _TRUE
-    raise BadValue("not a yes or no", "write 1 or 0")
+    raise BadValueError("not a yes or no", "write 1 or 0")
 
 
 def parse_whole(text: str, low: int, high: int) -> int:
     if not re.fullmatch(r"[0-9]{1,10}", text, re.ASCII):
-        raise BadValue("not a whole number", f"write a number from {low} to {high}")
+        raise BadValueError("not a whole number", f"write a number from {low} to {high}")
     return int(_within(int(text), low, high, f"{low} to {high}"))
 
 
 def parse_number(text: str, low: float, high: float, unit: str) -> float:
     number = text.removesuffix(unit).rstrip()
     if not _NUMBER.fullmatch(number):
-        raise BadValue(f"not a number of {unit}", f"write a number from {low:g} to {high:g}")
+        raise BadValueError(f"not a number of {unit}", f"write a number from {low:g} to {high:g}")
     return _within(float(number), low, high, f"{low:g} to {high:g}")
 
 
@@ -92,7 +97,7 @@ def parse_duration(text: str, low: float, high: float) -> float:
     allowed = f"{show_duration(low)} to {show_duration(high)}"
     match = _DURATION.fullmatch(text)
     if not match:
-        raise BadValue("not a duration", f"write seconds (5, 0.2) or a number with ms, s, m or h, from {allowed}")
+        raise BadValueError("not a duration", f"write seconds (5, 0.2) or a number with ms, s, m or h, from {allowed}")
     # Rounded to microseconds, so that 200ms and 0.2 are the same number.
     return _within(round(float(match[1]) * _SECONDS_IN[match[2] or "s"], 6), low, high, allowed)
 
@@ -100,7 +105,7 @@ def parse_duration(text: str, low: float, high: float) -> float:
 def parse_whole_seconds(text: str, low: int, high: int) -> int:
     seconds = parse_duration(text, low, high)
     if seconds != int(seconds):
-        raise BadValue("not a whole number of seconds", f"write {max(low, round(seconds))}")
+        raise BadValueError("not a whole number of seconds", f"write {max(low, round(seconds))}")
     return int(seconds)
 
 
@@ -114,24 +119,24 @@ def show_duration(seconds: float) -> str:
 
 def _within(number: float, low: float, high: float, allowed: str) -> float:
     if not low <= number <= high:
-        raise BadValue("out of range", f"use {allowed}")
+        raise BadValueError("out of range", f"use {allowed}")
     return number
 
 
 def parse_choice(text: str, choices: tuple[str, ...], spellings: dict[str, str]) -> str:
     word = spellings.get(text.lower(), text.lower())
     if word not in choices:
-        raise BadValue("not one of the known values", f"use {', '.join(choices)}")
+        raise BadValueError("not one of the known values", f"use {', '.join(choices)}")
     return word
 
 
 def parse_mask(text: str) -> int:
     """The mark mask: hexadecimal with 0x, or decimal. Its shape is judged by `check`."""
     if not re.fullmatch(r"0[xX][0-9A-Fa-f]{1,8}|[0-9]{1,10}", text, re.ASCII):
-        raise BadValue("not a mask", "write it like 0x3F00")
+        raise BadValueError("not a mask", "write it like 0x3F00")
     mask = int(text, 16 if text[:2] in ("0x", "0X") else 10)
     if not 0 < mask <= 0xFFFFFFFF:
-        raise BadValue("a mark mask has 32 bits and is not 0", "write it like 0x3F00")
+        raise BadValueError("a mark mask has 32 bits and is not 0", "write it like 0x3F00")
     return mask
 
 
@@ -139,48 +144,48 @@ def parse_routing_table(text: str) -> int:
     if text.lower() in ROUTING_TABLES:
         return ROUTING_TABLES[text.lower()]
     if not re.fullmatch(r"[0-9]{1,10}", text, re.ASCII):
-        raise BadValue("not a routing table", "write its number, or main, default or local")
+        raise BadValueError("not a routing table", "write its number, or main, default or local")
     return parse_whole(text, 1, 0xFFFFFFFF)
 
 
 def parse_name(text: str) -> str:
     if not NAME.fullmatch(text):
-        raise BadValue("not a usable name", "use up to 64 letters, digits, _, . and -")
+        raise BadValueError("not a usable name", "use up to 64 letters, digits, _, . and -, no . or - first")
     return text
 
 
 def parse_device(text: str) -> str:
     """A kernel network device, as in linux/if.h and dev_valid_name(), without the odd characters the kernel takes."""
-    if len(text) > _MAX_DEVICE or text in (".", "..") or not _DEVICE.fullmatch(text):
-        raise BadValue("not a device name", "use up to 15 letters, digits, _, ., :, @ and -, like eth0")
+    if len(text) > MAX_DEVICE or text in (".", "..") or not _DEVICE.fullmatch(text):
+        raise BadValueError("not a device name", "use up to 15 letters, digits, _, ., :, @ and -, like eth0")
     return text
 
 
 def parse_device_or_interface(text: str) -> str:
     if not _DEVICE.fullmatch(text) or text in (".", ".."):
-        raise BadValue("neither a device nor an interface name", "write a name like br-lan or lan")
+        raise BadValueError("neither a device nor an interface name", "write a name like br-lan or lan")
     return text
 
 
 def parse_nft_table(text: str) -> str:
     if not _IDENTIFIER.fullmatch(text) or text in _NFT_KEYWORDS:
-        raise BadValue("not a name that nft takes", "use letters, digits and _, like netpath")
+        raise BadValueError("not a name that nft takes", "use letters, digits and _, like netpath")
     if text in _FOREIGN_TABLES:
-        raise BadValue("this table belongs to another program", "choose a name of NetPath's own, like netpath")
+        raise BadValueError("this table belongs to another program", "choose a name of NetPath's own, like netpath")
     return text
 
 
 def parse_set_name(text: str) -> str:
     if not _SET_NAME.fullmatch(text) or text in _NFT_KEYWORDS:
-        raise BadValue("not a set name that nft takes", "use a letter, then letters, digits, _, - and ., like streaming")
+        raise BadValueError("not a set name that nft takes", "use letters, digits, _, - and ., like streaming")
     if text.startswith("st_"):
-        raise BadValue("names with st_ are kept for sticky rules", "choose another name")
+        raise BadValueError("names with st_ are kept for sticky rules", "choose another name")
     return text
 
 
 def parse_hostname(text: str) -> str:
     if not _HOSTNAME.fullmatch(text):
-        raise BadValue("not a host name", "write a name like example.com")
+        raise BadValueError("not a host name", "write a name like example.com")
     return text
 
 
@@ -195,7 +200,7 @@ def address_number(text: str) -> tuple[str, int] | None:
 
 def parse_address(text: str) -> str:
     if address_number(text) is None:
-        raise BadValue("not an IP address", "write one like 192.0.2.1 or 2001:db8::1")
+        raise BadValueError("not an IP address", "write one like 192.0.2.1 or 2001:db8::1")
     return text
 
 
@@ -204,7 +209,9 @@ def parse_network(text: str) -> AddressMatch:
     address, slash, tail = text.partition("/")
     base = address_number(address)
     if base is None:
-        raise BadValue("not an address or network", "write one like 192.0.2.0/24, 0.0.0.1/0.0.0.1 or 2001:db8::/32")
+        raise BadValueError(
+            "not an address or network", "write one like 192.0.2.0/24, 0.0.0.1/0.0.0.1 or 2001:db8::/32"
+        )
     family, number = base
     bits = 32 if family == "ipv4" else 128
     full = (1 << bits) - 1
@@ -216,7 +223,7 @@ def parse_network(text: str) -> AddressMatch:
         elif re.fullmatch(r"[0-9]{1,3}", tail, re.ASCII) and int(tail) <= bits:
             mask = full ^ (full >> int(tail))
         else:
-            raise BadValue("the part after / is neither a length nor a mask", f"write 0 to {bits}, or a mask")
+            raise BadValueError("the part after / is neither a length nor a mask", f"write 0 to {bits}, or a mask")
     return AddressMatch(family, number & mask, mask)
 
 
@@ -246,10 +253,10 @@ def _dscp(text: str) -> int:
 def _range(low: str, high: str, parse: Callable[[str], int], fix: str) -> tuple[int, int]:
     try:
         first, last = parse(low), parse(high)
-    except BadValue as bad:
-        raise BadValue(bad.message, fix) from bad
+    except BadValueError as bad:
+        raise BadValueError(bad.message, fix) from bad
     if first > last:
-        raise BadValue("the range runs backwards", f"write {high}-{low}")
+        raise BadValueError("the range runs backwards", f"write {high}-{low}")
     return first, last
 
 
@@ -261,7 +268,7 @@ def parse_protocol(text: str) -> tuple[int, int]:
     known = PROTOCOLS.get(word)
     if known is None:
         if not re.fullmatch(r"[0-9]{1,3}", word, re.ASCII) or int(word) > 255:
-            raise BadValue("not a protocol", f"use all, a number up to 255, or one of {', '.join(PROTOCOLS)}")
+            raise BadValueError("not a protocol", f"use all, a number up to 255, or one of {', '.join(PROTOCOLS)}")
         known = int(word)
     return known, known
 
@@ -269,14 +276,14 @@ def parse_protocol(text: str) -> tuple[int, int]:
 def parse_mac(text: str) -> str:
     word = text.lower()
     if not _MAC.fullmatch(word):
-        raise BadValue("not a MAC address", "write one like 00:00:5e:00:53:01")
+        raise BadValueError("not a MAC address", "write one like 00:00:5e:00:53:01")
     return word.replace("-", ":")
 
 
 def parse_target(text: str) -> str:
     """Harmless characters only; whether the method can use it is asked of `target_fault`."""
     if not _TARGET.fullmatch(text):
-        raise BadValue("not a tracking target", "write an IP address, or a URL or name for httping")
+        raise BadValueError("not a tracking target", "write an IP address, or a URL or name for httping")
     return text
 
 

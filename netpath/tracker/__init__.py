@@ -8,7 +8,7 @@ import fcntl
 import os
 import sys
 
-import netpath.lean  # noqa: F401  (must come before asyncio: see there)
+import netpath.lean  # noqa: F401  (before asyncio: see there)
 from netpath.paths import Paths
 from netpath.tracker.journal import Log
 

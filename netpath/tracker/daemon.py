@@ -15,8 +15,7 @@ from typing import Any
 
 from netpath import handover
 from netpath.handover import Applied
-from netpath.health.machine import InterfaceHealth
-from netpath.health.transitions import Transition
+from netpath.health import InterfaceHealth, Transition
 from netpath.kernel import nftdump
 from netpath.kernel.monitor import LinkEvent, LinkMonitor
 from netpath.kernel.nft import Nft
@@ -56,9 +55,9 @@ class Daemon:
         self.keep_on_stop = False
         self._up: dict[str, bool] = {}
         self._health: dict[str, InterfaceHealth] = {}
-        loop = asyncio.get_running_loop()
+        self._scheduler: Scheduler | None = None
+        self._probe_mark = 0
         self.hooks = Hooks(where.user_script, where.hooks_dir, log)
-        self.scheduler = Scheduler(loop, self._on_transition)
         self._nft = Nft()
         self._switch = Switch(self._nft, self.journal)
         self._links = LinkMonitor(self._on_link)
@@ -67,6 +66,8 @@ class Daemon:
         self._settle: asyncio.TimerHandle | None = None
         self._read_again = False
         """A link event came while a worker was loading."""
+        self._damaged = False
+        """Somebody removed a route or rule of ours."""
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -98,7 +99,8 @@ class Daemon:
             self._settle.cancel()
         self._links.close()
         self._generations.close()
-        self.scheduler.close()
+        if self._scheduler is not None:
+            self._scheduler.close()
         await self.hooks.close()
         for task in list(self._tasks):
             task.cancel()
@@ -150,25 +152,36 @@ class Daemon:
 
     def _adopt(self, applied: Applied, before: frozenset[str]) -> None:
         """Make a finished load ours, then catch up with what happened meanwhile."""
-        self.applied, self.problem = applied, None
+        was, self.applied, self.problem = self.applied, applied, None
         self.log.set_level(applied.globals.loglevel)
         self._switch.loaded(applied)
         self._switch.settle(before)
         self.uplinks = {u.name: u for u in applied.uplinks}
         known = {i.name for i in applied.interfaces}
+        scheduler = self._scheduler_for(applied.view.marks.default)
         for name in [n for n in self._health if n not in known]:
-            self.scheduler.remove(name)
+            scheduler.remove(name)
             for table in (self._health, self.states, self._up, self.reasons):
                 table.pop(name, None)
+            self._switch.forget(name, was)
             self.journal.add(
                 "interface", interface=name, **{"from": "configured", "to": "removed"}, reason="configuration"
             )
         for interface in applied.interfaces:
-            self._adopt_interface(interface, applied)
+            self._adopt_interface(interface, applied, scheduler)
         self._save()
         self._follow_states("load")
 
-    def _adopt_interface(self, interface: Interface, applied: Applied) -> None:
+    def _scheduler_for(self, mark: int) -> Scheduler:
+        """The scheduler of all probes; another mark, after a change of mark_mask, needs new sockets."""
+        if self._scheduler is None or self._probe_mark != mark:
+            if self._scheduler is not None:
+                self._scheduler.close()
+            self._scheduler = Scheduler(asyncio.get_running_loop(), self._on_transition, mark=mark)
+            self._probe_mark = mark
+        return self._scheduler
+
+    def _adopt_interface(self, interface: Interface, applied: Applied, scheduler: Scheduler) -> None:
         name, now = interface.name, asyncio.get_running_loop().time()
         uplink, up = self.uplinks[name], applied.up[name]
         enabled = interface.enabled and name not in self.disabled
@@ -176,11 +189,11 @@ class Daemon:
         health = self._health.get(name)
         if health is None:
             initial = State.ONLINE if self.states.get(name, interface.initial_state).usable else State.OFFLINE
-            health = InterfaceHealth(interface.tracking, now=now, initial=initial, enabled=enabled)
+            health = InterfaceHealth(interface.tracking, now=now, initial=initial, enabled=enabled, link_up=up)
             self._health[name] = health
             self.states[name] = health.state
-        self.scheduler.set_interface(name, health, interface.tracking, uplink, applied.view.marks.default)
-        self.scheduler.admin(name, enabled)
+        scheduler.set_interface(name, health, interface.tracking, uplink)
+        scheduler.admin(name, enabled)
         self._link_state(name, up)
 
     def _link_state(self, name: str, up: bool) -> None:
@@ -188,7 +201,8 @@ class Daemon:
         was, self._up[name] = self._up.get(name), up
         if was is not None and was != up:
             self._hook("ifup" if up else "ifdown", name)
-        self.scheduler.link(name, up, self.reasons.get(name, ""))
+        if self._scheduler is not None:
+            self._scheduler.link(name, up, self.reasons.get(name, ""))
 
     # -- events -------------------------------------------------------------------------------------------------
 
@@ -199,6 +213,8 @@ class Daemon:
                 if uplink.device == event.ifname and self._up.get(name):
                     self.reasons[name] = f"device {event.ifname} " + ("is gone" if event.removed else "has no carrier")
                     self._link_state(name, False)
+        if event.ours and event.removed and not self._applying.locked():
+            self._damaged = True
         self._refresh_soon()
 
     def _refresh_soon(self) -> None:
@@ -218,7 +234,8 @@ class Daemon:
                 self._link_state(each.uplink.name, False)
         if self._applying.locked():
             self._read_again = True
-        elif any(self._needs_load(each) for each in found):
+        elif self._damaged or any(self._needs_load(each) for each in found):
+            self._damaged = False
             self.spawn(self.apply(from_file=False))
 
     def resolved(self, applied: Applied) -> list[Resolved]:
@@ -284,9 +301,15 @@ class Daemon:
         if enabled == (name in self.disabled):
             (self.disabled.discard if enabled else self.disabled.add)(name)
             self._hook("ifup" if enabled else "ifdown", name)
-            self.scheduler.admin(name, enabled)
+            if self._scheduler is not None:
+                self._scheduler.admin(name, enabled)
             self._save()
         return {"result": "ok"}
+
+    @property
+    def usable(self) -> frozenset[str]:
+        """The interfaces that the loaded policies use."""
+        return self._switch.usable
 
     def health(self, name: str) -> InterfaceHealth:
         return self._health[name]

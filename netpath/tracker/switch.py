@@ -65,6 +65,11 @@ class Switch:
         )
         return True
 
+    def forget(self, name: str, was: Applied | None) -> None:
+        """An interface left the configuration: nothing restores its mark any more, so its flows are decided again."""
+        if was is not None:
+            conntrack.delete_by_mark(was.view.marks.of(was.view.ids[name]), was.view.marks.mask)
+
     def settle(self, before: frozenset[str]) -> None:
         """A worker's load changed what is usable from `before`: connections follow, as after a switch."""
         if self._view is not None and before != self.usable:

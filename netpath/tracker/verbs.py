@@ -48,7 +48,9 @@ class Verbs:
             "use": self._use,
             "version": self._version,
             "stop": self._stop,
-        } | {name: self._report(name) for name in ("rules", "connected", "check", "explain", "diag", "internal")}
+            "explain": self._explain,
+            "diag": self._diag,
+        } | {name: self._report(name) for name in ("rules", "connected", "check", "internal")}
 
     async def answer(self, request: Request) -> Reply:
         """The reply to one request; every failure is an {"error": text}."""
@@ -218,6 +220,15 @@ class Verbs:
     async def _stop(self, request: Request) -> Reply:
         asyncio.get_running_loop().call_soon(lambda: self._daemon.stop(keep=bool(request.get("keep"))))
         return {"result": "ok"}
+
+    async def _explain(self, request: Request) -> Reply:
+        question = {k: v for k, v in request.items() if k != "cmd"}
+        return await self._daemon.workers.report("explain", {**question, "usable": sorted(self._daemon.usable)})
+
+    async def _diag(self, request: Request) -> Reply:
+        del request
+        rows = {i.name: self._row(i) for i in self._configured()}
+        return await self._daemon.workers.report("diag", {"interfaces": rows})
 
     def _report(self, job: str) -> Callable[[Request], Awaitable[Reply]]:
         async def run(request: Request) -> Reply:

@@ -6,49 +6,42 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 from netpath import paths
 
-
-def _apply() -> Callable[[paths.Paths, dict[str, Any]], dict[str, Any]]:
-    from netpath.worker.apply import apply
-
-    return apply
-
-
-def _stop() -> Callable[[paths.Paths, dict[str, Any]], dict[str, Any]]:
-    from netpath.worker.stop import stop
-
-    return stop
-
-
-def _report(name: str) -> Callable[[], Callable[[paths.Paths, dict[str, Any]], dict[str, Any]]]:
-    def load() -> Callable[[paths.Paths, dict[str, Any]], dict[str, Any]]:
-        from netpath.worker import reports
-
-        function: Callable[[paths.Paths, dict[str, Any]], dict[str, Any]] = getattr(reports, name)
-        return function
-
-    return load
-
-
-JOBS = {"apply": _apply, "stop": _stop} | {
-    name: _report(name) for name in ("check", "explain", "rules", "connected", "diag", "internal")
+JOBS: Mapping[str, str] = {
+    "apply": "apply",
+    "stop": "stop",
+    "explain": "explain",
+    "diag": "diag",
+    "check": "reports",
+    "rules": "reports",
+    "connected": "reports",
+    "internal": "reports",
 }
-"""Job -> loader of its function; loaded late so that `apply` does not pay for the reports."""
+"""Job -> module of this package that has a function of the job's name."""
+
+Job = Callable[[paths.Paths, Mapping[str, Any]], dict[str, Any]]
+
+
+def job(name: str) -> Job:
+    """The function of a job. Its module is imported only now: `apply` does not pay for the reports."""
+    function: Job = getattr(import_module(f"netpath.worker.{JOBS[name]}"), name)
+    return function
 
 
 def main(argv: list[str]) -> int:
     """Run one job; 0 when a reply was written, also when the reply says that the job failed."""
-    job = argv[0] if argv else ""
-    if job not in JOBS:
-        print(f"netpath.worker: unknown job {job!r}; one of {', '.join(JOBS)}", file=sys.stderr)
+    name = argv[0] if argv else ""
+    if name not in JOBS:
+        print(f"netpath.worker: unknown job {name!r}; one of {', '.join(JOBS)}", file=sys.stderr)
         return 2
     where, _ = paths.resolve(argv[1:], os.environ)
     request = sys.stdin.read()
-    reply = JOBS[job]()(where, json.loads(request) if request.strip() else {})
+    reply = job(name)(where, json.loads(request) if request.strip() else {})
     json.dump(reply, sys.stdout, allow_nan=False)
     return 0
 

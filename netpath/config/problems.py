@@ -31,9 +31,9 @@ class Problem:
         """One line: `FILE:LINE: error: section, option 'value': message. Fix: ...`"""
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         subject = self.section or ""
-        if self.option is not None:
+        if self.option:
             subject = f"{subject}, option {self.option}" if subject else f"option {self.option}"
-        if self.value is not None:
+        if self.value:
             shown = self.value if len(self.value) <= _SHOWN_VALUE else self.value[:_SHOWN_VALUE] + "..."
             subject = f"{subject} '{shown}'" if subject else f"'{shown}'"
         text = f"{subject}: {self.message}" if subject else self.message

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The shape of the schema's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from netpath.config.kinds import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    name: str
+    kind: Kind
+    default: str | None
+    """As it would be written; None: not set (see `default_note`)."""
+    help: str
+    mwan3: str | None = None
+    """Its name in mwan3, None where mwan3 has nothing like it."""
+    aliases: tuple[str, ...] = ()
+    """Further names that are understood."""
+    low: float = 0
+    high: float = 0
+    """Inclusive range of numbers and durations (seconds)."""
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+    spellings: dict[str, str] = field(default_factory=dict)
+    """Other spellings of choices -> the choice."""
+    required: bool = False
+    default_note: str = ""
+    """What happens when it is not set, where that is not a fixed value."""
+    ignored: str = ""
+    """Not empty: accepted from mwan3 files without effect, for this reason."""
+    tracking: bool = False
+    """May stand in TOML's [interfaces.NAME.track]."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name it goes by, the native one first."""
+        found = (self.name, *((self.mwan3,) if self.mwan3 else ()), *self.aliases)
+        return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True)
+class SectionKind:
+    name: str
+    """UCI's section type."""
+    toml: str
+    help: str
+    options: tuple[Option, ...]
+    by_name: Mapping[str, Option] = field(init=False)
+    """Every native name and alias -> its option."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {name: option for option in self.options for name in option.names})

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reads of nftables state by raw netlink (linux/netfilter/nf_tables.h), and notice of every change.
+
+libnftables would first list every set of every table, which takes half a second beside a large blocklist. Tables are of
+family inet. Functions return nothing for a table that does not exist, and raise NetlinkError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable, Sequence
+from struct import Struct
+
+from netpath.kernel import bpf, netlink
+from netpath.kernel.netlink import Message, NetlinkError, NetlinkSocket, attributes, be32, each_attribute, text, to_text
+
+_SUBSYSTEM = 10 << 8
+_GETTABLE, _GETCHAIN, _GETRULE, _GETSET, _GETOBJ = (_SUBSYSTEM | number for number in (1, 4, 7, 10, 19))
+_NEWGEN = _SUBSYSTEM | 15
+_NFPROTO_INET = 1
+_NFGENMSG = Struct(">BBH")
+_HEADER = _NFGENMSG.pack(_NFPROTO_INET, 0, 0)
+
+_TABLE = 1
+"""NFTA_TABLE_NAME, and NFTA_{CHAIN,RULE,SET,OBJ}_TABLE alike."""
+_CHAIN_NAME = 3
+_RULE_CHAIN, _RULE_EXPRESSIONS = 2, 4
+_SET_NAME, _SET_FLAGS, _SET_ANONYMOUS = 2, 3, 0x1
+_OBJ_NAME, _OBJ_TYPE, _OBJ_DATA, _OBJ_COUNTER = 2, 3, 4, 1
+_EXPR_NAME, _EXPR_DATA = 1, 2
+_COUNTER_BYTES, _COUNTER_PACKETS = 1, 2
+_GEN_PROC_PID = 2
+
+_NFNLGRP_NFTABLES = 7
+_ONLY_GENERATIONS = b"".join(
+    (bpf.load_half(4), bpf.if_equal(socket.htons(_NEWGEN), 0, 1), bpf.ACCEPT, bpf.DROP),
+)
+"""Of a change the kernel reports each set element; its last message says that a new generation stands."""
+
+_VITAL = ("prerouting", "output", "classify")
+
+
+def table_exists(table: str) -> bool:
+    with NetlinkSocket(netlink.NETLINK_NETFILTER) as sock:
+        try:
+            sock.request(Message(_GETTABLE, 0, _HEADER + text(_TABLE, table)))
+        except NetlinkError as error:
+            if error.errno == errno.ENOENT:
+                return False
+            raise
+    return True
+
+
+def table_intact(table: str, chains: Sequence[str] = _VITAL) -> bool:
+    """Whether the table stands and none of these chains was deleted or emptied (`nft flush ruleset`, `flush table`)."""
+    return all(_dump(_GETRULE, text(_TABLE, table) + text(_RULE_CHAIN, chain), _something) for chain in chains)
+
+
+def chains(table: str) -> list[str]:
+    """Names of the table's chains."""
+
+    def name(kind: int, body: memoryview) -> str | None:
+        del kind
+        found = attributes(body, _NFGENMSG.size)
+        # Kernels before 6.3 list the chains of all tables.
+        return to_text(found[_CHAIN_NAME]) if to_text(found[_TABLE]) == table else None
+
+    return _dump(_GETCHAIN, text(_TABLE, table), name)
+
+
+def sets(table: str) -> list[str]:
+    """Names of the table's sets and maps, without anonymous ones."""
+
+    def name(kind: int, body: memoryview) -> str | None:
+        del kind
+        found = attributes(body, _NFGENMSG.size)
+        flags = _be(found[_SET_FLAGS]) if _SET_FLAGS in found else 0
+        return None if flags & _SET_ANONYMOUS else to_text(found[_SET_NAME])
+
+    return _dump(_GETSET, text(_TABLE, table), name)
+
+
+def uplink_counters(table: str) -> dict[str, tuple[int, int]]:
+    """Named counter -> (packets, bytes)."""
+
+    def counter(kind: int, body: memoryview) -> tuple[str, tuple[int, int]]:
+        del kind
+        found = attributes(body, _NFGENMSG.size)
+        return to_text(found[_OBJ_NAME]), _counter(found[_OBJ_DATA])
+
+    return dict(_dump(_GETOBJ, text(_TABLE, table) + be32(_OBJ_TYPE, _OBJ_COUNTER), counter))
+
+
+def rule_counters(table: str, prefix: str = "r_") -> dict[str, tuple[int, int]]:
+    """Chain whose name starts with `prefix` -> (packets, bytes) of the first `counter` in it."""
+
+    def counter(kind: int, body: memoryview) -> tuple[str, tuple[int, int]] | None:
+        del kind
+        found = attributes(body, _NFGENMSG.size)
+        chain = to_text(found[_RULE_CHAIN])
+        if not chain.startswith(prefix) or _RULE_EXPRESSIONS not in found:
+            return None
+        for _, expression in each_attribute(found[_RULE_EXPRESSIONS]):
+            parts = attributes(expression)
+            if to_text(parts[_EXPR_NAME]) == "counter":
+                return chain, _counter(parts[_EXPR_DATA])
+        return None
+
+    counters: dict[str, tuple[int, int]] = {}
+    for chain, value in _dump(_GETRULE, text(_TABLE, table), counter):
+        counters.setdefault(chain, value)
+    return counters
+
+
+class GenerationMonitor:
+    """Calls `callback(pid)` from the event loop when the ruleset of this namespace has changed.
+
+    `pid` is the process that did it (as the first pid namespace numbers it), None when the kernel does not say or when
+    notices were lost. Changes that come together are reported once for each process. However much is loaded, it is one
+    wake-up a transaction.
+    """
+
+    def __init__(self, callback: Callable[[int | None], None]) -> None:
+        self._callback = callback
+        self._socket: NetlinkSocket | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Subscribe: what changes from now on is reported. Raises OSError."""
+        groups = 1 << (_NFNLGRP_NFTABLES - 1)
+        self._socket = NetlinkSocket(netlink.NETLINK_NETFILTER, groups, accept=_ONLY_GENERATIONS)
+        self._loop = loop
+        loop.add_reader(self._socket.fileno(), self._read)
+
+    def close(self) -> None:
+        if self._socket is not None and self._loop is not None:
+            self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+
+    def _read(self) -> None:
+        pids: dict[int | None, None] = {}
+        try:
+            for _, body in self._socket.events() if self._socket else ():
+                found = attributes(body, _NFGENMSG.size)
+                pids[_be(found[_GEN_PROC_PID]) if _GEN_PROC_PID in found else None] = None
+        except NetlinkError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            pids[None] = None
+        for pid in pids:
+            self._callback(pid)
+
+
+def _dump(kind: int, selection: bytes, decode: Callable[[int, memoryview], netlink.T | None]) -> list[netlink.T]:
+    with NetlinkSocket(netlink.NETLINK_NETFILTER) as sock:
+        try:
+            return sock.dump(Message(kind, 0, _HEADER + selection), decode)
+        except NetlinkError as error:
+            if error.errno == errno.ENOENT:
+                return []
+            raise
+
+
+def _something(kind: int, body: memoryview) -> int:
+    del body
+    return kind
+
+
+def _counter(data: memoryview) -> tuple[int, int]:
+    """(packets, bytes) of a counter's attributes."""
+    found = attributes(data)
+    return _be(found[_COUNTER_PACKETS]), _be(found[_COUNTER_BYTES])
+
+
+def _be(value: memoryview) -> int:
+    return int.from_bytes(value, "big")

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How to get around in a running lab, in words."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import signal
+import sys
+
+from netpath.lab.lab import Lab
+from netpath.lab.plan import ECHO_PORT, SERVERS
+
+
+def keep_up(lab: Lab) -> None:
+    """Print the guide and wait for Ctrl-C."""
+    print(f"\n{guide(lab)}\n\nCtrl-C ends it and removes everything.", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.pause()
+
+
+def guide(lab: Lab) -> str:
+    """Commands to type in another terminal (as root)."""
+    first = lab.uplinks[0]
+    router = shlex.join(lab.router.argv([]))
+    lan = shlex.join(lab.lan.argv([]))
+    isp = shlex.join(lab.isps[first.number].argv([]))
+    commands = [
+        ("a shell on the router", f"{router} bash"),
+        ("what NetPath says", f"{router} env {shlex.join(lab.environment)} {sys.executable} -m netpath status"),
+        ("its socket", f'echo \'{{"cmd":"status"}}\' | nc -U {lab.socket}'),
+        ("a shell on the LAN", f"{lan} bash"),
+        ("which uplink a new flow takes", f"{lan} curl -s http://{SERVERS['ipv4'][0]}/"),
+        (f"cut {first.name} silently", f"{isp} nft add rule netdev faults down drop"),
+        (f"mend {first.name}", f"{isp} nft flush chain netdev faults down"),
+    ]
+    seen = ", ".join(f"{uplink.public('ipv4')} = {uplink.name}" for uplink in lab.uplinks[:4])
+    width = max(len(what) for what, _ in commands)
+    lines = [f"  {what:{width}}  {command}" for what, command in commands]
+    lines.append(
+        f"  servers: {SERVERS['ipv4'][0]} and {SERVERS['ipv6'][0]} (HTTP, echo on port {ECHO_PORT}) see {seen}"
+    )
+    return "\n".join(["In another terminal, as root:", *lines])

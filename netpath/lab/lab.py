@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`Lab`: a faulty world with traffic in it and NetPath on its router."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from netpath.lab import daemon, uci
+from netpath.lab.daemon import Events
+from netpath.lab.faults import FaultyWorld
+from netpath.lab.namespace import LabError, Namespace, Process, wait_until
+from netpath.lab.plan import ECHO_PORT, HTTP_PORT, LAN, SERVERS
+from netpath.lab.traffic import Capture, Record, Traffic
+from netpath.lab.world import PACKAGE_ROOT
+
+START_SECONDS = 20.0
+
+
+class Lab(FaultyWorld):
+    """The lab that demo, tests and benchmarks share."""
+
+    @property
+    def socket(self) -> Path:
+        """Where the daemon listens."""
+        return self.directory / "netpath.sock"
+
+    @property
+    def state_dir(self) -> Path:
+        return self.directory / "state"
+
+    @property
+    def config_file(self) -> Path:
+        return self.directory / "netpath.conf"
+
+    def config(self, **choices: Any) -> str:
+        """A configuration for this lab's uplinks; the keywords are those of `netpath.lab.uci.config`."""
+        return uci.config(self.uplinks, **choices)
+
+    def start_netpath(self, text: str | None = None, *, file: Path | None = None, **env: str) -> Process:
+        """Start the daemon on the router with this configuration text (default: `config()`), or with `file`, and wait
+        until it answers. Raises LabError with its output when it ends or stays silent."""
+        if file is None:
+            file = self.config_file
+            file.write_text(self.config() if text is None else text, encoding="utf-8", errors="surrogateescape")
+        argv = [*self._netpath("run"), "--config", str(file), "--socket", str(self.socket)]
+        argv += ["--state-dir", str(self.state_dir)]
+        process = self.router.popen(argv, name="netpath", env={"PYTHONPATH": str(PACKAGE_ROOT), **env})
+        wait_until(self._answers, START_SECONDS, "NetPath to answer on its socket", process)
+        return process
+
+    def netpath(self, *argv: str, check: bool = True) -> str:
+        """Run the `netpath` command on the router against this lab's daemon; its standard output."""
+        return self.router.run(["env", *self.environment, *self._netpath(*argv)], check=check)
+
+    @property
+    def environment(self) -> list[str]:
+        """`NAME=VALUE` of what every `netpath` command needs to find this lab's daemon."""
+        names = {"CONFIG": self.config_file, "SOCKET": self.socket, "STATE_DIR": self.state_dir}
+        return [f"PYTHONPATH={PACKAGE_ROOT}", *(f"NETPATH_{name}={path}" for name, path in names.items())]
+
+    def _netpath(self, *argv: str) -> list[str]:
+        return [sys.executable, "-m", "netpath", *argv]
+
+    def _answers(self) -> bool:
+        try:
+            return "error" not in self.call({"cmd": "status"})
+        except (FileNotFoundError, ConnectionRefusedError, LabError):
+            return False
+
+    def call(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask the daemon; the reply as it is. Raises OSError when nobody listens."""
+        return daemon.call(self.socket, request)
+
+    def events(self) -> Events:
+        """The daemon's events from now on."""
+        return Events(self.socket)
+
+    def wait_status(self, timeout: float = 15.0, **wanted: str) -> None:
+        """Wait until interfaces have these states: `wait_status(wan="online", wan2="offline")`."""
+
+        def there() -> bool:
+            rows = self.call({"cmd": "status"})["interfaces"]
+            return all(rows.get(name, {}).get("status") == state for name, state in wanted.items())
+
+        wait_until(there, timeout, f"interfaces to be {wanted}")
+
+    def uplink_of(self, seen: str) -> str:
+        """The uplink whose public address a server saw; other words come back unchanged."""
+        for uplink in self.uplinks:
+            if seen in (uplink.public("ipv4"), uplink.public("ipv6")):
+                return uplink.name
+        return seen
+
+    def clients_of(self, family: str = "ipv4") -> tuple[str, ...]:
+        """The LAN's client addresses."""
+        return tuple(LAN.client(number, family) for number in range(1, self.clients + 1))
+
+    def traffic(
+        self,
+        mode: str,
+        family: str = "ipv4",
+        proto: str = "udp",
+        *,
+        src: str | Sequence[str] = (),
+        dst: str = "",
+        dport: int = ECHO_PORT,
+        where: Namespace | None = None,
+        **more: int | float | str,
+    ) -> Traffic:
+        """Start a client, on the LAN unless `where` says otherwise; `netpath.lab.client.Spec` has modes and `more`."""
+        sources = (src,) if isinstance(src, str) else tuple(src)
+        spec = {"mode": mode, "family": family, "proto": proto, "dst": dst or SERVERS[family][0], "dport": dport}
+        process = self.python(where or self.lan, "client", json.dumps({**spec, "src": sources, **more}))
+        return Traffic(process, self.uplink_of)
+
+    def flow_records(self, n: int, family: str = "ipv4", proto: str = "udp", **choices: Any) -> list[Record]:
+        """Open `n` new flows, one request each, and return what became of them in the order of opening.
+
+        `choices` are those of `traffic`; `concurrency=1` opens each one after the answer to the one before.
+        """
+        traffic = self.traffic("fresh", family, proto, count=n, **choices)
+        if traffic.process.wait(60.0):
+            raise LabError(f"the client failed:\n{traffic.process.output()}")
+        return sorted(traffic.records(), key=lambda record: record.seq)
+
+    def flows(self, n: int, family: str = "ipv4", proto: str = "udp", **choices: Any) -> Counter[str]:
+        """How many of `n` new flows took which uplink, or failed how; see `flow_records`."""
+        return Counter(record.outcome for record in self.flow_records(n, family, proto, **choices))
+
+    def pulse(self, family: str = "ipv4", proto: str = "udp", *, interval: float = 0.01, **choices: Any) -> Traffic:
+        """A new flow every `interval` seconds until stopped."""
+        return self.traffic("fresh", family, proto, interval=interval, **choices)
+
+    def hold(self, family: str = "ipv4", proto: str = "udp", *, interval: float = 0.02, **choices: Any) -> Traffic:
+        """One long-lived flow with a request every `interval` seconds until stopped."""
+        return self.traffic("hold", family, proto, interval=interval, **choices)
+
+    def download(self, family: str = "ipv4", *, rate: int = 0, **choices: Any) -> Traffic:
+        """An endless HTTP transfer of `rate` bytes a second (0: as fast as it goes) until stopped."""
+        return self.traffic("download", family, "tcp", dport=HTTP_PORT, rate=rate, **choices)
+
+    def capture(self, which: int | str) -> Capture:
+        """Watch the router's device of an uplink (or any other device of the router, by its name)."""
+        devices = {str(u.number): u.name for u in self.uplinks}
+        return Capture(self.router, devices.get(str(which), str(which)))
+
+    def port_forward(self, proto: str, port: int, client: int = 1) -> None:
+        """Let the router's own firewall forward a port of every uplink to a LAN client, both families."""
+        devices = ", ".join(f'"{uplink.name}"' for uplink in self.uplinks)
+        self.router.nft(
+            "".join(
+                f"add rule inet home dstnat iifname {{ {devices} }} meta nfproto {family} {proto} dport {port} "
+                f"dnat {short} to {LAN.client(client, family)}\n"
+                for family, short in (("ipv4", "ip"), ("ipv6", "ip6"))
+            )
+        )

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The chains that no user rule changes: a packet's way in, the router's own traffic, and what a decision does.
+
+The order of steps is for the packets of established connections: one lookup says that a packet comes from an uplink, or
+the next one that its connection has been decided, and that is all they meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import collapse_addresses, ip_address, ip_interface, ip_network
+
+from netpath.model import Uplink
+from netpath.steering.marks import MarkSpace
+from netpath.steering.names import device, quoted
+from netpath.steering.policy import ADDRESS, FAMILIES
+
+Chains = dict[str, list[str]]
+
+HOOKS = {
+    "prerouting": "type filter hook prerouting priority mangle; policy accept;",
+    "output": "type route hook output priority mangle; policy accept;",
+    "source": "type nat hook postrouting priority srcnat - 5; policy accept;",
+}
+"""Base chains. Our source NAT comes before fw4's, whose masquerading would otherwise be the first to decide."""
+
+
+def entry(marks: MarkSpace, uplinks: Sequence[Uplink], there: Sequence[Uplink]) -> Chains:
+    """Packets that come in, up to the user's rules. `there` are the uplinks that have a device."""
+    restore = _restore(marks, uplinks)
+    test = f"meta mark set {_with('meta', marks, marks.unreachable)}"
+    clear = f"meta mark set meta mark & {marks.keep:#x}"
+    return {
+        # From an uplink: only the connection is marked, so that reverse path checks see the packet as the kernel does.
+        "prerouting": [
+            *_device_map("iifname", {u.id: u for u in there}, "in"),
+            restore,
+            f"meta mark & {marks.mask:#x} != 0 jump inherited",
+            "goto classify",
+        ],
+        **{
+            f"in_{u.id}": [f"ct mark & {marks.mask:#x} == 0 ct mark set {_with('ct', marks, marks.of(u.id))}"]
+            for u in uplinks
+        },
+        **{f"set_{u.id}": [f"meta mark set {_with('meta', marks, marks.of(u.id))}"] for u in uplinks},
+        "set_def": [f"meta mark set {_with('meta', marks, marks.default)}"],
+        "inherited": [f"meta mark & {marks.mask:#x} == {marks.default:#x} goto opted_out", clear],
+        "opted_out": [f"ct mark set {_with('ct', marks, marks.default)}", "accept"],
+        # With this mark a route is found only where one other than a default route leads there. When none does the mark
+        # stays on: every way out of the rules writes another one.
+        "classify": [
+            "ct state established,related accept",
+            "jump direct",
+            test,
+            f"fib daddr . mark oif exists {clear} accept",
+            "goto rules",
+        ],
+        "direct": [
+            "ip6 saddr fe80::/10 accept",
+            "ip6 daddr fe80::/10 accept",
+            "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect, "
+            "mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report } accept",
+            "ip saddr 169.254.0.0/16 accept",
+            "ip daddr 169.254.0.0/16 accept",
+            "fib daddr type { local, broadcast, multicast, anycast } accept",
+        ],
+    }
+
+
+def own_traffic(
+    marks: MarkSpace, uplinks: Sequence[Uplink], there: Sequence[Uplink], cgroups: Mapping[int, tuple[int, str]]
+) -> Chains:
+    """Packets that the router itself sends, up to the user's rules, and the source address that they leave with."""
+    devices = _device_set(u.device for u in there)
+    known = {u.id for u in uplinks}
+    return {
+        "output": [
+            f"meta mark & {marks.mask:#x} != 0 jump inherited",
+            # Before the next rule: a reply to what came in by an uplink leaves by it even if the main default does not.
+            _restore(marks, uplinks),
+            f"oifname != {devices} accept" if devices else "accept",
+            "udp sport 68 udp dport 67 accept",
+            "udp sport 546 udp dport 547 accept",
+            "goto classify_out",
+        ],
+        "classify_out": ["ct state established,related accept", "jump direct", "goto use"],
+        "use": [
+            *(
+                f'socket cgroupv2 level {level} "{quoted(path)}" goto w_{number}'
+                for number, (level, path) in sorted(cgroups.items())
+                if number in known
+            ),
+            "goto bound",
+        ],
+        "bound": [
+            *_prefix_accepts(there),
+            *_source_maps(there),
+            *_device_map("oifname", {u.id: u for u in there if not u.main_default}, "w"),
+            "goto rules",
+        ],
+        "source": _masquerades(there),
+    }
+
+
+def verdicts(marks: MarkSpace, uplinks: Sequence[Uplink]) -> Chains:
+    """What each possible decision does. The packet's mark comes first: without a connection the rest does not apply."""
+    return {
+        **{
+            f"w_{u.id}": [
+                f"counter name wan_{u.id} meta mark set {_with('meta', marks, marks.of(u.id))} "
+                f"ct mark set {_with('ct', marks, marks.of(u.id))}"
+            ]
+            for u in uplinks
+        },
+        "w_def": [
+            f"meta mark set {_with('meta', marks, marks.default)} ct mark set {_with('ct', marks, marks.default)}"
+        ],
+        "w_rej": ["meta l4proto tcp reject with tcp reset", "reject with icmpx type no-route"],
+        "w_drop": ["drop"],
+    }
+
+
+def _with(kind: str, marks: MarkSpace, value: int) -> str:
+    return f"{kind} mark & {marks.keep:#x} | {value:#x}"
+
+
+def _restore(marks: MarkSpace, uplinks: Sequence[Uplink]) -> str:
+    """The only lookup of a packet whose connection has been decided."""
+    ways = [f"{marks.of(u.id):#x} : goto set_{u.id}" for u in uplinks]
+    return f"ct mark & {marks.mask:#x} vmap {{ {', '.join([*ways, f'{marks.default:#x} : goto set_def'])} }}"
+
+
+def _device_map(key: str, uplinks: Mapping[int, Uplink], chain: str) -> list[str]:
+    """To the chain of the uplink of a family and device; of several uplinks on one device, the first."""
+    ways: dict[str, int] = {}
+    for u in uplinks.values():
+        ways.setdefault(f"{u.family} . {device(u.device or '')}", u.id)
+    if not ways:
+        return []
+    return [f"meta nfproto . {key} vmap {{ {', '.join(f'{k} : goto {chain}_{n}' for k, n in ways.items())} }}"]
+
+
+def _device_set(devices: Iterable[str | None]) -> str:
+    names = [device(d) for d in dict.fromkeys(devices) if d]
+    return f"{{ {', '.join(names)} }}" if names else ""
+
+
+def _prefix_accepts(there: Sequence[Uplink]) -> list[str]:
+    """Destinations on an uplink's own links and static routes: marking them would change nothing."""
+    lines = []
+    for family in FAMILIES:
+        prefixes = [ip_network(p) for u in there if u.family == family for p in u.connected]
+        if prefixes:
+            # collapse_addresses wants one version, which the family has seen to.
+            collapsed = collapse_addresses(prefixes)  # type: ignore[type-var]
+            key = "ip daddr" if family == "ipv4" else "ip6 daddr"
+            lines.append(f"{key} {{ {', '.join(map(str, collapsed))} }} accept")
+    return lines
+
+
+def _source_maps(there: Sequence[Uplink]) -> list[str]:
+    """A program that bound the address of an uplink means that uplink.
+
+    Not so the main default's: it may just have been the kernel's choice for a socket that bound nothing.
+    """
+    lines = []
+    for family in FAMILIES:
+        ways: dict[str, int] = {}
+        for u in there:
+            if u.family == family and not u.main_default:
+                for a in _addresses(u):
+                    ways.setdefault(a, u.id)
+        if ways:
+            lines.append(f"{ADDRESS[family]} vmap {{ {', '.join(f'{a} : goto w_{n}' for a, n in ways.items())} }}")
+    return lines
+
+
+def _masquerades(there: Sequence[Uplink]) -> list[str]:
+    """An address of one uplink must not leave by another. These addresses are the router's own: it sent the packet."""
+    lines = []
+    for family in FAMILIES:
+        ours = [u for u in there if u.family == family]
+        for name in dict.fromkeys(u.device for u in ours):
+            here = {a for u in ours if u.device == name for a in _addresses(u)}
+            foreign = dict.fromkeys(a for u in ours for a in _addresses(u) if a not in here)
+            if foreign:
+                lines.append(f"oifname {device(name or '')} {ADDRESS[family]} {{ {', '.join(foreign)} }} masquerade")
+    return lines
+
+
+def _addresses(uplink: Uplink) -> list[str]:
+    return [str(ip_interface(a).ip) for a in uplink.addresses if not ip_address(a.partition("/")[0]).is_link_local]

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Text of the chains that change at a transition: policies (`pol_*`) and sticky rules (`sk_*`).
+
+`swap` is the failover path. It flushes and refills chains and nothing else: element commands would make libnftables
+read every set of the machine. The tracker loads this module: no heavy imports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from netpath.model import Config, LastResort, Member, Mode, Policy, Rule
+from netpath.steering.marks import MarkSpace
+from netpath.steering.names import part, policy_chain, sticky_chain, sticky_set
+from netpath.steering.slots import SlotPlan, active, plan
+
+FAMILIES = ("ipv4", "ipv6")
+HASH_SEED = 0x6E657470
+"""Fixed, because another seed would move every client at each load."""
+ADDRESS = {"ipv4": "ip saddr", "ipv6": "ip6 saddr"}
+_LAST_RESORT = {LastResort.UNREACHABLE: "w_rej", LastResort.BLACKHOLE: "w_drop", LastResort.DEFAULT: "w_def"}
+
+
+@dataclass(frozen=True, slots=True)
+class StickyRule:
+    """A sticky rule: `key` names its chains and sets, `timeout` is in seconds, `families` are those it can match in."""
+
+    key: str
+    policy: str
+    timeout: int
+    families: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SteeringView:
+    """What the tracker must know to rewrite policies: all of it survives JSON."""
+
+    table: str
+    marks: MarkSpace
+    ids: Mapping[str, int]
+    """Interface -> uplink id."""
+    families: Mapping[str, str]
+    """Interface -> "ipv4" or "ipv6"."""
+    policies: tuple[Policy, ...]
+    sticky: tuple[StickyRule, ...]
+
+    @classmethod
+    def of(cls, config: Config, ids: Mapping[str, int]) -> SteeringView:
+        """The view of a configuration whose interfaces have `ids`."""
+        policies = {p.name for p in config.policies}
+        return cls(
+            table=config.globals.nft_table,
+            marks=MarkSpace(config.globals.mark_mask),
+            ids={i.name: ids[i.name] for i in config.interfaces},
+            families={i.name: i.family for i in config.interfaces},
+            policies=config.policies,
+            sticky=tuple(_sticky(r) for r in config.rules if r.sticky and r.policy in policies),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dicts, lists, strings and numbers."""
+        return {
+            "table": self.table,
+            "mask": self.marks.mask,
+            "ids": dict(self.ids),
+            "families": dict(self.families),
+            "policies": [
+                {
+                    "name": p.name,
+                    "members": [[m.name, m.interface, m.metric, m.weight] for m in p.members],
+                    "mode": str(p.mode),
+                    "last_resort": str(p.last_resort),
+                }
+                for p in self.policies
+            ],
+            "sticky": [[s.key, s.policy, s.timeout, list(s.families)] for s in self.sticky],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SteeringView:
+        """Inverse of `to_json`. Raises KeyError, TypeError or ValueError for anything else."""
+        return cls(
+            table=data["table"],
+            marks=MarkSpace(data["mask"]),
+            ids=dict(data["ids"]),
+            families=dict(data["families"]),
+            policies=tuple(
+                Policy(
+                    name=p["name"],
+                    members=tuple(Member(*m) for m in p["members"]),
+                    mode=Mode(p["mode"]),
+                    last_resort=LastResort(p["last_resort"]),
+                )
+                for p in data["policies"]
+            ),
+            sticky=tuple(StickyRule(key, policy, timeout, tuple(f)) for key, policy, timeout, f in data["sticky"]),
+        )
+
+
+def swap(view: SteeringView, usable: frozenset[str], policies: Iterable[str]) -> str:
+    """One nft transaction: `policies` (names) and the sticky rules that use them go to `usable` interfaces only."""
+    names = set(policies)
+    text = []
+    for chain, lines in chains(view, usable, names):
+        text.append(f"flush chain inet {view.table} {chain}")
+        text += [f"add rule inet {view.table} {chain} {line}" for line in lines]
+    return "\n".join(text) + "\n" if text else ""
+
+
+def chains(view: SteeringView, usable: Collection[str], policies: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+    """Name and rules of each chain that `swap` writes."""
+    by_name = {p.name: p for p in view.policies if p.name in policies}
+    for policy in by_name.values():
+        for family in FAMILIES:
+            yield policy_chain(policy.name, family), policy_lines(view, policy, usable, family)
+    for rule in view.sticky:
+        if rule.policy in by_name:
+            for family in rule.families:
+                yield sticky_chain(rule.key, family), sticky_lines(view, rule, by_name[rule.policy], usable, family)
+
+
+def policy_lines(view: SteeringView, policy: Policy, usable: Collection[str], family: str) -> list[str]:
+    """Rules of a policy chain. The last one is unconditional: no packet falls through, whatever the slots say."""
+    picked = plan(policy, view.families, view.ids, usable, family)
+    if picked.kind == "none":
+        return [f"goto {_LAST_RESORT[policy.last_resort]}"]
+    otherwise = f"goto w_{view.ids[picked.slots[0][2]]}"
+    if picked.kind == "single":
+        return [otherwise]
+    return [f"{_generator(picked, family)} vmap {{ {_elements(view, picked)} }}", otherwise]
+
+
+def sticky_lines(
+    view: SteeringView, rule: StickyRule, policy: Policy, usable: Collection[str], family: str
+) -> list[str]:
+    """Rules of a sticky chain: a known client goes on, anybody else is decided by the policy and remembered."""
+    chosen = policy_chain(policy.name, family)
+    now = [view.ids[m.interface] for m in active(policy, view.families, usable, family)]
+    if not now:
+        return [f"goto {chosen}"]
+    everyone = dict.fromkeys(view.ids[m.interface] for m in policy.members if view.families.get(m.interface) == family)
+    address = ADDRESS[family]
+
+    def remember(uplink: int) -> str:
+        return f"update @{sticky_set(rule.key, family, uplink)} {{ {address} timeout {rule.timeout}s }}"
+
+    # A client whose uplink went away must not jump back when it returns: it is forgotten there as it is decided anew.
+    forget = " ".join(f"delete @{sticky_set(rule.key, family, uplink)} {{ {address} }}" for uplink in everyone)
+    mark = f"meta mark & {view.marks.mask:#x}"
+    return [
+        *(f"{address} @{sticky_set(rule.key, family, uplink)} {remember(uplink)} goto w_{uplink}" for uplink in now),
+        forget,
+        f"jump {chosen}",
+        *(f"{mark} == {view.marks.of(uplink):#x} {remember(uplink)}" for uplink in now),
+    ]
+
+
+def rule_families(rule: Rule) -> tuple[str, ...]:
+    """Families in which a rule can match, going by `family` and by the addresses that it asks for."""
+    return tuple(
+        family
+        for family in FAMILIES
+        if rule.family in (family, "any")
+        and all(not s.any_of or any(a.family == family for a in s.any_of) for s in (rule.src_ip, rule.dest_ip))
+    )
+
+
+def _sticky(rule: Rule) -> StickyRule:
+    return StickyRule(part(rule.name), rule.policy, rule.timeout, rule_families(rule))
+
+
+def _generator(picked: SlotPlan, family: str) -> str:
+    match picked.kind:
+        case "hash":
+            return f"jhash {ADDRESS[family]} mod {picked.modulus} seed {HASH_SEED:#x}"
+        case kind:
+            return f"numgen {kind} mod {picked.modulus}"
+
+
+def _elements(view: SteeringView, picked: SlotPlan) -> str:
+    return ", ".join(
+        f"{first if first == last else f'{first}-{last}'} : goto w_{view.ids[interface]}"
+        for first, last, interface in picked.slots
+    )

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The ip rules and routes that turn marks into uplinks, as data (docs/architecture.md, "Marks and ids")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_interface
+
+from netpath.model import Config, Uplink
+from netpath.steering.marks import MarkSpace
+from netpath.steering.policy import FAMILIES, rule_families
+
+MAIN_TABLE = 254
+"""RT_TABLE_MAIN (linux/rtnetlink.h)."""
+FIRST_TABLE = 1000
+"""Uplink id N has routing table 1000 + N."""
+_BY_DEVICE, _BY_MARK, _OR_NOTHING, _BLACKHOLE, _UNREACHABLE = 100, 400, 700, 990, 991
+"""Offsets from `rule_priority`; the first three plus an uplink's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class IpRule:
+    """One `ip rule`. `mark` and `mask` 0: any mark; `table` is set for action "lookup" only."""
+
+    family: str
+    priority: int
+    mark: int
+    mask: int
+    invert: bool
+    """`not`: applies when the mark does not match."""
+    oif: str | None
+    table: int | None
+    action: str
+    """"lookup", "unreachable" or "blackhole"."""
+    suppress_prefixlength: int | None
+    """A route found with a prefix this long or shorter does not count: 0 hides default routes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route; `dst` is "default" or a prefix."""
+
+    family: str
+    table: int
+    dst: str
+    device: str
+    gateway: str | None
+    """None: `scope link`."""
+    onlink: bool
+    """The gateway is outside of the device's own prefixes, the kernel must take it on faith."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Everything of ours. Within a table, routes that a later one's gateway needs come first."""
+
+    rules: tuple[IpRule, ...]
+    routes: tuple[Route, ...]
+
+
+def desired(config: Config, uplinks: Sequence[Uplink]) -> Routing:
+    """What has to stand in the kernel for `config` while its interfaces are as `uplinks` says.
+
+    A family is served when an interface or a rule of it is configured: without the ip rules of a family, its static and
+    connected routes could not escape the user's rules. Raises ValueError for an id that does not fit the mask.
+    """
+    marks = MarkSpace(config.globals.mark_mask)
+    serve = [
+        family
+        for family in FAMILIES
+        if any(i.family == family for i in config.interfaces) or any(family in rule_families(r) for r in config.rules)
+    ]
+    enabled = {i.name for i in config.interfaces if i.enabled}
+    there = [u for u in uplinks if u.name in enabled and u.device]
+    rules = [rule for family in serve for rule in _rules(config, marks, family, uplinks, there)]
+    return Routing(tuple(rules), tuple(route for u in there for route in _routes(u)))
+
+
+def _rules(
+    config: Config, marks: MarkSpace, family: str, uplinks: Sequence[Uplink], there: Sequence[Uplink]
+) -> list[IpRule]:
+    first, mask = config.globals.rule_priority, marks.mask
+
+    def rule(offset: int, mark: int, table: int | None, action: str = "lookup", oif: str | None = None) -> IpRule:
+        return IpRule(family, first + offset, mark, mask if mark else 0, False, oif, table, action, None)
+
+    def specific(offset: int, table: int) -> IpRule:
+        return IpRule(family, first + offset, 0, mask, True, None, table, "lookup", 0)
+
+    tables = dict.fromkeys((MAIN_TABLE, *config.globals.rt_table_lookup))
+    ours = [u for u in uplinks if u.family == family]
+    return [
+        *(specific(offset, table) for offset, table in enumerate(tables)),
+        *(
+            rule(_BY_DEVICE + u.id, 0, FIRST_TABLE + u.id, oif=u.device)
+            for u in _first_of_device([u for u in there if u.family == family])
+        ),
+        *(rule(_BY_MARK + u.id, marks.of(u.id), FIRST_TABLE + u.id) for u in ours),
+        *(rule(_OR_NOTHING + u.id, marks.of(u.id), None, "unreachable") for u in ours),
+        rule(_BLACKHOLE, marks.blackhole, None, "blackhole"),
+        rule(_UNREACHABLE, marks.unreachable, None, "unreachable"),
+    ]
+
+
+def _first_of_device(uplinks: Sequence[Uplink]) -> list[Uplink]:
+    """Of several uplinks on one device, a socket bound to the device can only mean one."""
+    return list({u.device: u for u in reversed(uplinks)}.values())[::-1]
+
+
+def _routes(uplink: Uplink) -> list[Route]:
+    table = FIRST_TABLE + uplink.id
+    device = uplink.device or ""
+    networks = [ip_interface(a).network for a in uplink.addresses]
+    on_link = [str(n) for n in networks if n.prefixlen < n.max_prefixlen]
+    if uplink.family == "ipv6":
+        on_link.append("fe80::/64")
+    gateway = ip_address(uplink.gateway) if uplink.gateway else None
+    reachable = gateway is None or gateway.is_link_local or any(gateway in n for n in networks)
+    return [
+        *(Route(uplink.family, table, dst, device, None, False) for dst in dict.fromkeys(on_link)),
+        Route(uplink.family, table, "default", device, uplink.gateway, not reachable),
+    ]

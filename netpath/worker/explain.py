@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Job `explain`: where would this connection go, and why. Follows the order of the packet path (docs/architecture.md).
+
+Request: src, dst, proto, sport, dport, iface, mac, dscp as in docs/socket.md, and `usable`: the interfaces that the
+tracker's policies use now (without a tracker: every one that is up in the kernel).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
+
+from netpath import paths
+from netpath.config.values import BadValueError, parse_protocol
+from netpath.kernel import nftdump, rtnl
+from netpath.kernel.uplinks import Snapshot, resolve
+from netpath.model import Config, Policy, Rule, Uplink
+from netpath.statedir import IDS, StateDir
+from netpath.steering.interpret import PORT_PROTOCOLS, Flow, decide
+from netpath.steering.jhash import nft_slot
+from netpath.steering.marks import MarkSpace
+from netpath.steering.names import part, sticky_set
+from netpath.steering.policy import HASH_SEED, SteeringView
+from netpath.steering.ruleset import served
+from netpath.steering.slots import active, plan, shares
+from netpath.worker.reports import running
+
+Reply = dict[str, Any]
+
+
+class QuestionError(ValueError):
+    """The question cannot be answered as it was put."""
+
+
+def explain(where: paths.Paths, request: Mapping[str, Any]) -> Reply:
+    """Rule, policy, uplink and the reasons in plain sentences; {"error": text} for a question that makes no sense."""
+    config = running(where)
+    if config is None:
+        return {"error": "nothing is configured yet; `netpath check` says what is wrong with the configuration"}
+    try:
+        flow = _flow(request)
+    except QuestionError as error:
+        return {"error": str(error)}
+    ids = StateDir(where.state_dir).read_json(IDS).get("ids", {})
+    resolved = resolve(config.interfaces, ids, Snapshot.read())
+    usable = frozenset(request.get("usable") or [r.uplink.name for r in resolved if r.up])
+    return _Case(config, SteeringView.of(config, ids), [r.uplink for r in resolved], usable, flow).answer()
+
+
+class _Case:
+    """One flow on one machine."""
+
+    def __init__(
+        self, config: Config, view: SteeringView, uplinks: list[Uplink], usable: frozenset[str], flow: Flow
+    ) -> None:
+        self.config, self.view, self.uplinks, self.usable, self.flow = config, view, uplinks, usable, flow
+        self.why: list[str] = []
+        self.version = 4 if flow.family == "ipv4" else 6
+        self.dst = str(_address(flow.dst, flow.family))
+
+    def answer(self) -> Reply:
+        flow = self.flow
+        if flow.iface in {u.device for u in self.uplinks}:
+            self.why.append(f"it comes in by the uplink device {flow.iface}: its replies will leave there")
+            return self._main()
+        if flow.family not in served(self.config):
+            self.why.append(f"no interface of family {flow.family} is configured: NetPath leaves it to the main table")
+            return self._main()
+        marks = MarkSpace(self.config.globals.mark_mask)
+        route = rtnl.route_get(self.dst, flow.family, mark=marks.unreachable)
+        if route is not None:
+            self.why.append(f"{self.dst} is {_kind(route)}: connected and static routes win over every rule")
+            return self._reply(device=route.device, gateway=route.gateway)
+        return self._by_rules()
+
+    def _by_rules(self) -> Reply:
+        rule, rejected = decide(self.config.rules, self.flow)
+        if rule is None:
+            self.why.append("no rule matches: the main table decides")
+            return self._main(rejected=rejected)
+        position = self.config.rules.index(rule) + 1
+        self.why.append(f"rule {rule.name} is the first of {len(self.config.rules)} that matches (number {position})")
+        policy = next((p for p in self.config.policies if p.name == rule.policy), None)
+        if policy is None:
+            if rule.policy == "default":
+                self.why.append("its policy is default: the main table decides")
+                return self._main(rule=rule, policy="default", rejected=rejected)
+            self.why.append(f"its policy is {rule.policy}: the packet goes nowhere")
+            return self._reply(rule=rule, policy=rule.policy, rejected=rejected)
+        return self._by_policy(rule, policy, rejected)
+
+    def _by_policy(self, rule: Rule, policy: Policy, rejected: list[tuple[str, str]]) -> Reply:
+        view, flow = self.view, self.flow
+        members = active(policy, view.families, self.usable, flow.family)
+        percent = shares(policy, view.families, view.ids, self.usable, flow.family)
+        if not members:
+            self.why.append(
+                f"no {flow.family} member of policy {policy.name} is usable: last_resort {policy.last_resort}"
+            )
+            if policy.last_resort == "default":
+                return self._main(rule=rule, policy=policy.name, rejected=rejected)
+            return self._reply(rule=rule, policy=policy.name, rejected=rejected)
+        names = ", ".join(f"{n} {v} %" for n, v in percent.items())
+        self.why.append(f"policy {policy.name} ({policy.mode}) uses metric {members[0].metric}: {names}")
+        chosen = self._sticky(rule, [m.interface for m in members]) or self._certain(policy)
+        if chosen is None:
+            self.why.append("which of them depends on the flows before it")
+        uplink = next((u for u in self.uplinks if u.name == chosen), None)
+        return self._reply(
+            rule=rule,
+            policy=policy.name,
+            rejected=rejected,
+            uplink=chosen,
+            device=uplink.device if uplink else None,
+            gateway=uplink.gateway if uplink else None,
+            shares=[{"interface": n, "percent": v} for n, v in percent.items()],
+        )
+
+    def _sticky(self, rule: Rule, members: list[str]) -> str | None:
+        """The uplink that a sticky rule remembers for this source."""
+        if not rule.sticky:
+            return None
+        key = self.flow.src.to_bytes(4 if self.version == 4 else 16)
+        for name in members:
+            known = sticky_set(part(rule.name), self.flow.family, self.view.ids[name])
+            if nftdump.has_element(self.config.globals.nft_table, known, key):
+                self.why.append(f"the rule is sticky and remembers this source on {name}")
+                return name
+        self.why.append("the rule is sticky, but does not know this source yet")
+        return None
+
+    def _certain(self, policy: Policy) -> str | None:
+        """The uplink, where slots alone decide it."""
+        slots = plan(policy, self.view.families, self.view.ids, self.usable, self.flow.family)
+        if slots.kind == "single":
+            return slots.slots[0][2]
+        if slots.kind != "hash":
+            return None
+        key = self.flow.src.to_bytes(4 if self.version == 4 else 16)
+        slot = nft_slot(key, slots.modulus, HASH_SEED)
+        name = next(interface for first, last, interface in slots.slots if first <= slot <= last)
+        self.why.append(f"the source address falls into slot {slot} of {slots.modulus}, which is at home on {name}")
+        return name
+
+    def _main(
+        self, *, rule: Rule | None = None, policy: str | None = None, rejected: list[tuple[str, str]] | None = None
+    ) -> Reply:
+        """What the main table does with it."""
+        route = rtnl.route_get(self.dst, self.flow.family)
+        device, gateway = (route.device, route.gateway) if route else (None, None)
+        self.why.append(f"the main table sends it by {device}" if device else "the main table has no route for it")
+        return self._reply(rule=rule, policy=policy, rejected=rejected, device=device, gateway=gateway)
+
+    def _reply(
+        self,
+        *,
+        rule: Rule | None = None,
+        policy: str | None = None,
+        rejected: list[tuple[str, str]] | None = None,
+        uplink: str | None = None,
+        device: str | None = None,
+        gateway: str | None = None,
+        shares: list[Reply] | None = None,
+    ) -> Reply:
+        return {
+            "rule": rule.name if rule else None,
+            "policy": policy,
+            "uplink": uplink,
+            "device": device,
+            "gateway": gateway,
+            "why": self.why,
+            "rejected": [{"rule": name, "criterion": criterion} for name, criterion in (rejected or [])[:100]],
+            "shares": shares or [],
+        }
+
+
+def _kind(route: rtnl.Way) -> str:
+    return "this router's own address" if route.local else f"reached by a route through {route.device}"
+
+
+def _address(value: int, family: str) -> IPv4Address | IPv6Address:
+    return IPv4Address(value) if family == "ipv4" else IPv6Address(value)
+
+
+def _flow(request: Mapping[str, Any]) -> Flow:
+    """The question as a flow. Raises QuestionError naming what is wrong."""
+    src, dst = _parsed(request, "src"), _parsed(request, "dst")
+    if src.version != dst.version:
+        raise QuestionError("src and dst must be of one address family")
+    try:
+        proto, _ = parse_protocol(str(request.get("proto") or "tcp"))
+    except BadValueError as bad:
+        raise QuestionError(f"proto {request.get('proto')!r}: {bad.message}; {bad.fix}") from bad
+    ports = proto in PORT_PROTOCOLS
+    mac = request.get("mac")
+    return Flow(
+        family=f"ipv{src.version}",
+        src=int(src),
+        dst=int(dst),
+        proto=proto,
+        sport=_number(request, "sport", 65535) if ports else 0,
+        dport=_number(request, "dport", 65535) if ports else 0,
+        iface=request.get("iface"),
+        mac=str(mac).lower() if mac else None,
+        dscp=_number(request, "dscp", 63),
+        sets=frozenset(),
+    )
+
+
+def _parsed(request: Mapping[str, Any], key: str) -> IPv4Address | IPv6Address:
+    try:
+        return ip_address(str(request.get(key)))
+    except ValueError:
+        raise QuestionError(f"{key} {request.get(key)!r} is not an address") from None
+
+
+def _number(request: Mapping[str, Any], key: str, largest: int) -> int:
+    value = request.get(key) or 0
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= largest:
+        raise QuestionError(f"{key} {value!r}: a number from 0 to {largest}")
+    return value

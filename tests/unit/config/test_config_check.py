@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What `netpath check` says of files whose single values are right."""
+
+from __future__ import annotations
+
+import pytest
+
+from netpath.config import ForeignMark, Problem, guess_owner, loads, mark_clashes
+from netpath.config.check import mask_for
+
+BASE = """\
+config interface 'wan'
+	option ifname 'eth0'
+	list track_targets '192.0.2.1'
+config interface 'wan2'
+	option ifname 'eth1'
+	list track_targets '192.0.2.2'
+config member 'wan_m'
+	option interface 'wan'
+config member 'wan2_m'
+	option interface 'wan2'
+config policy 'both'
+	list members 'wan_m'
+	list members 'wan2_m'
+"""
+
+
+def problems(text: str) -> list[Problem]:
+    loaded = loads(BASE + text)
+    assert (loaded.config is None) == any(p.severity == "error" for p in loaded.problems)
+    return list(loaded.problems)
+
+
+def only(text: str) -> Problem:
+    (problem,) = problems(text)
+    assert problem.fix
+    assert problem.file == "..."
+    return problem
+
+
+def test_the_base_is_clean() -> None:
+    assert problems("") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        (
+            "config rule r\noption policy 'bth'\n",
+            ("error", 15, "rule r", "policy"),
+            "did you mean both?",
+        ),
+        (
+            "config rule r\noption use_policy 'bth'\n",
+            ("error", 15, "rule r", "use_policy"),
+            "did you mean both?",
+        ),
+        (
+            "config rule r\noption proto udp\n",
+            ("error", 14, "rule r", None),
+            "policy is missing",
+        ),
+        (
+            "config rule r\noption policy both\noption dest_port 53\n",
+            ("error", 16, "rule r", "dest_port"),
+            "add option proto",
+        ),
+        (
+            "config rule r\noption policy both\noption proto icmp\noption src_port 1\n",
+            ("error", 17, "rule r", "src_port"),
+            "need a protocol",
+        ),
+        (
+            "config rule r\noption policy both\noption proto !tcp\noption src_port 1\n",
+            ("error", 17, "rule r", "src_port"),
+            "need a protocol",
+        ),
+        (
+            "config rule r\noption policy both\noption family ipv6\noption src_ip 192.0.2.1\n",
+            ("error", 17, "rule r", "src_ip"),
+            "ipv6 only",
+        ),
+        (
+            "config rule r\noption policy both\noption src_ip 192.0.2.1\noption dest_ip ::1\n",
+            ("error", 17, "rule r", "dest_ip"),
+            "different families",
+        ),
+        (
+            "config interface 'wan'\n",
+            ("error", 14, "interface wan", None),
+            "taken already on line 1",
+        ),
+        (
+            "config policy 'both'\nlist members wan_m\n",
+            ("error", 14, "policy both", None),
+            "taken already on line 11",
+        ),
+        (
+            "config policy 'default'\nlist members wan_m\n",
+            ("error", 14, "policy default", None),
+            "meaning of its own",
+        ),
+        (
+            "config interface\noption track_method none\n",
+            ("error", 14, "interface", None),
+            "has no name",
+        ),
+        (
+            "config policy p\nlist members wan_m\nlist members wan3_m\n",
+            ("error", 16, "policy p", "members"),
+            "did you mean wan",
+        ),
+        (
+            "config member m\noption interface wann\n",
+            ("error", 15, "member m", "interface"),
+            "did you mean wan?",
+        ),
+        (
+            "config globals\noption mark_mask 0x0300\n",
+            ("error", 15, "globals", "mark_mask"),
+            "2 bits",
+        ),
+        (
+            "config globals\noption mark_mask 0x3F10\n",
+            ("error", 15, "globals", "mark_mask"),
+            "not one run",
+        ),
+        (
+            "config globals\nconfig globals\n",
+            ("error", 15, "globals", None),
+            "more than one globals",
+        ),
+        (
+            "config globals\nlist rt_table_lookup 1060\n",
+            ("error", 15, "globals", "rt_table_lookup"),
+            "NetPath's own",
+        ),
+        (
+            "config globals\nlist rt_table_lookup main\n",
+            ("warning", 15, "globals", "rt_table_lookup"),
+            "always looked up",
+        ),
+        (
+            "config globals\noption enabeld 1\n",
+            ("warning", 15, "globals", "enabeld"),
+            "did you mean enabled?",
+        ),
+        (
+            "config rlue r\noption a 1\n",
+            ("warning", 14, "rlue r", None),
+            "did you mean config rule?",
+        ),
+        (
+            "config member m\noption interface wan\n",
+            ("warning", 14, "member m", None),
+            "no policy uses",
+        ),
+        (
+            "config policy p\n",
+            ("warning", 14, "policy p", None),
+            "last_resort, unreachable",
+        ),
+        (
+            "config interface w\n",
+            ("warning", 14, "interface w", None),
+            "counts as online",
+        ),
+        (
+            "config interface w\noption reliability 2\nlist track_targets 192.0.2.3\n",
+            ("warning", 15, "interface w", "reliability"),
+            "always considered down",
+        ),
+        (
+            "config interface w\nlist track_targets 192.0.2.3\noption ifname eth1\n",
+            ("warning", 16, "interface w", "ifname"),
+            "interface wan2",
+        ),
+        (
+            "config interface w\nlist track_targets 192.0.2.3\noption check_quality 1\noption recovery_loss 50\n",
+            ("warning", 17, "interface w", "recovery_loss"),
+            "failure_loss (40)",
+        ),
+        (
+            "config interface w\nlist track_targets 192.0.2.3\noption track_method nping-tcp\n",
+            ("warning", 16, "interface w", "track_method"),
+            "tcp_port",
+        ),
+        (
+            "config rule r\noption policy default\noption sticky 1\n",
+            ("warning", 16, "rule r", "sticky"),
+            "no effect",
+        ),
+        (
+            "config rule r\noption policy both\noption logging 1\n",
+            ("warning", 16, "rule r", "logging"),
+            "globals",
+        ),
+        (
+            "config rule r\noption policy both\noption family ipv6\noption proto icmp\n",
+            ("warning", 17, "rule r", "proto"),
+            "write icmpv6",
+        ),
+        (
+            "config rule r\noption policy both\noption src_iface a_very_long_lan_name\n",
+            ("warning", 16, "rule r", "src_iface"),
+            "too long for a device",
+        ),
+        (
+            "config rule a\noption policy both\nconfig rule b\noption policy both\n",
+            ("warning", 16, "rule b", None),
+            "rule a (line 14)",
+        ),
+    ],
+)
+def test_one_finding(text: str, place: tuple[str, int, str, str | None], words: str) -> None:
+    problem = only(text)
+    assert (problem.severity, problem.line, problem.section, problem.option) == place
+    assert words in f"{problem.message}. {problem.fix}"
+
+
+def test_no_false_alarms() -> None:
+    text = """
+config interface 'wan6'
+	option family 'ipv6'
+	option ifname 'eth0'
+	list track_targets '2001:db8::1'
+config interface 'spare'
+	option enabled '0'
+	option ifname 'eth0'
+	option track_method 'none'
+config rule 'a'
+	option proto 'tcp udp'
+	option dest_port '53'
+	option policy 'both'
+config rule 'b'
+	option proto 'tcp'
+	option dest_port '53,443'
+	option policy 'both'
+config rule
+	option policy 'default'
+"""
+    assert problems(text) == []
+
+
+def test_a_policy_whose_interfaces_are_all_disabled() -> None:
+    text = BASE.replace("option ifname 'eth0'", "option enabled 0") + "config policy one\nlist members wan_m\n"
+    loaded = loads(text)
+    assert loaded.config is not None
+    assert [i.enabled for i in loaded.config.interfaces] == [False, True]
+    (problem,) = loaded.problems
+    assert (problem.severity, problem.section, problem.option) == ("warning", "policy one", "members")
+
+
+def test_all_problems_come_at_once_in_file_order() -> None:
+    found = problems("config rule r\noption polcy both\noption proto tpc\nnonsense\nconfig member m\noption weight x\n")
+    assert [(p.line, p.severity) for p in found] == [
+        (14, "error"),
+        (15, "warning"),
+        (16, "error"),
+        (17, "error"),
+        (18, "error"),
+        (19, "error"),
+    ]
+
+
+def interfaces(count: int, mask: str) -> str:
+    return f"config globals\noption mark_mask {mask}\n" + "".join(
+        f"config interface w{n}\noption track_method none\n" for n in range(count)
+    )
+
+
+@pytest.mark.parametrize(("mask", "capacity"), [("0x7", 4), ("0xF0", 12), ("0x3F00", 60), ("0xFF000000", 252)])
+def test_the_mask_holds_what_it_can_and_no_more(mask: str, capacity: int) -> None:
+    assert loads(interfaces(capacity, mask)).problems == ()
+    loaded = loads(interfaces(capacity + 1, mask))
+    assert loaded.config is None
+    (error,) = loaded.problems
+    assert (error.line, error.option, error.value) == (2, "mark_mask", mask)
+    assert f"holds {capacity}" in error.message
+    better = error.fix.split("'")[1]
+    assert loads(interfaces(capacity + 1, better)).problems == ()
+
+
+def test_a_suggested_mask_keeps_clear_of_others() -> None:
+    assert mask_for(2) == 0x3F00
+    for avoid in (0x3F00, 0x0000FF00, 0xFFFF0000, 0x00FF00FF):
+        mask = mask_for(2, avoid)
+        assert mask is not None
+        assert not mask & avoid
+        assert loads(interfaces(2, hex(mask))).config is not None
+    assert mask_for(2, 0xFFFFFFFF) is None
+
+
+def clashes(mask: str, *foreign: ForeignMark) -> tuple[Problem, ...]:
+    config = loads(interfaces(2, mask)).config
+    assert config is not None
+    return mark_clashes(config, foreign)
+
+
+def test_a_foreign_mark_on_our_bits_is_a_warning_with_a_free_mask() -> None:
+    pbr = ForeignMark("", 0x10000, 0xFF0000, "ip rule 29999")
+    assert clashes("0x3F00", pbr) == ()
+    (problem,) = clashes("0x3F0000", pbr, pbr)
+    assert (problem.severity, problem.section, problem.option, problem.value) == (
+        "warning",
+        "globals",
+        "mark_mask",
+        "0x3F0000",
+    )
+    assert "pbr" in problem.message
+    assert "ip rule 29999" in problem.message
+    suggested = problem.fix.split("'")[1]
+    assert clashes(suggested, pbr) == ()
+
+
+def test_owners_are_guessed_from_their_marks() -> None:
+    assert guess_owner(0x80000, 0xFF0000) == "Tailscale"
+    assert guess_owner(0x40000, 0xFF0000) == "Tailscale"
+    assert guess_owner(0x10000, 0xFF0000) == "pbr"
+    assert guess_owner(0x100, 0x3F00, 2001) == "mwan3"
+    assert guess_owner(0x100, 0x3F00, 6401) == ""
+    assert guess_owner(0x1, 0xFFFFFFFF) == ""
+
+
+def test_running_mwan3_beside_is_answered_by_stopping_it() -> None:
+    (problem,) = clashes("0x3F00", ForeignMark("mwan3", 0x100, 0x3F00, "ip rule 2001"))
+    assert "stop" in problem.fix
+
+
+def test_a_rule_without_a_mask_is_told_to_have_one() -> None:
+    (problem,) = clashes("0x3F00", ForeignMark("", 0x1, 0xFFFFFFFF, "ip rule 100"))
+    assert "0x1/0xffffc0ff" in problem.fix

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from __future__ import annotations
+
+import pytest
+
+from netpath.tracker.history import FINE_SAMPLES, UNKNOWN, History, Rates, Ring
+
+
+def test_a_ring_keeps_the_newest_samples_in_order() -> None:
+    ring = Ring(3)
+    for n in range(5):
+        ring.add((n, 0, 0, 0, 0))
+    assert [row[0] for row in ring] == [2, 3, 4]
+
+
+def test_rates_are_differences_over_time_and_a_new_device_starts_at_zero() -> None:
+    rates = Rates()
+    rates.update((1000, 500, 10, 5), 1.0)
+    assert (rates.rx_rate, rates.tx_rate) == (0, 0)
+    rates.update((3000, 600, 12, 6), 3.0)
+    assert (rates.rx_rate, rates.tx_rate) == (1000, 50)
+    rates.update((10, 10, 1, 1), 4.0)
+    assert (rates.rx_rate, rates.tx_rate) == (0, 0)
+    rates.gone()
+    rates.update((999999, 0, 0, 0), 5.0)
+    assert rates.rx_rate == 0
+
+
+def test_unmeasured_figures_are_null_and_do_not_count_in_the_minute() -> None:
+    history = History()
+    for second in range(60):
+        history.add((second, 10.0, 20.0, UNKNOWN if second < 30 else 8.0, 0.0))
+    assert history.rows(0)[0] == [0, 10.0, 20.0, None, 0.0]
+    assert history.rows(0, coarse=True) == [[59, 10.0, 20.0, 8.0, 0.0]]
+
+
+def test_history_is_bounded_and_cut_by_time() -> None:
+    history = History()
+    for second in range(FINE_SAMPLES + 100):
+        history.add((second, 0, 0, 0, 0))
+    rows = history.rows(0)
+    assert len(rows) == FINE_SAMPLES
+    assert rows[0][0] == 100
+    assert [r[0] for r in history.rows(FINE_SAMPLES + 98)] == [FINE_SAMPLES + 98, FINE_SAMPLES + 99]
+
+
+@pytest.mark.parametrize("minutes", [1, 3])
+def test_one_coarse_sample_a_minute(minutes: int) -> None:
+    history = History()
+    for second in range(60 * minutes):
+        history.add((second, 0, 0, 0, 0))
+    assert len(history.rows(0, coarse=True)) == minutes
