@@ -138,7 +138,9 @@ def render_history(reply: Reply, style: Style) -> Iterator[str]:
     interval = number(reply.get("interval"))
     for name, samples in found.items():
         table = [s for s in samples if isinstance(s, list)] if isinstance(samples, list) else []
-        yield f"{name}: {len(table)} samples" + (f", one every {interval:g} s" if interval else "")
+        yield f"{name}: {len(table)} sample{'' if len(table) == 1 else 's'}" + (
+            f", one every {interval:g} s" if interval else ""
+        )
         for index, column in enumerate(_columns(reply)):
             if column in COLUMN_FORMS:
                 yield f" {column:<8} {_summary(_values(table, index), column, style)}".rstrip()

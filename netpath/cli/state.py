@@ -105,7 +105,7 @@ def interface_line(name: str, row: Reply, style: Style) -> str:
         extras += _quality(row)
     else:
         times = f" {clock(row.get('offline'))}" if number(row.get("offline")) else ""
-        extras += [show(row["reason"])] if row.get("reason") else []
+        extras += [show(row["reason"])] if row.get("reason") not in (None, "", state) else []
     tracking = f"tracking is {show(row.get('tracking'))}"
     tail = f" ({', '.join(extras)})" if extras else ""
     return f" interface {name} is {style.state(state)}{times} and {tracking}{tail}"

@@ -154,13 +154,16 @@ class InterfaceHealth:
         """Take over a new configuration: state, counters and the history of targets that remain are kept."""
         if tracking == self._tracking:
             return ()
-        was_tracked = self.tracked
+        was_tracked, before = self.tracked, self._targets
         self._configure(tracking)
-        self._rounds.clear()
-        self._calm_round = None
-        self._last_round = -math.inf
-        self._burst = self._state is State.DISCONNECTING
-        self._next_calm = now
+        self._next_calm = min(self._next_calm, now + self._timing.calm)
+        if self._targets != before:  # what the old ones failed to answer says nothing of the new ones
+            self._rounds.clear()
+            self._calm_round = None
+            self._last_round = -math.inf
+            self._failures = 0
+            self._burst = self._state is State.DISCONNECTING
+            self._next_calm = now
         out: list[Transition] = []
         if self._enabled and self._link and not self.tracked and was_tracked:
             self._stand_still()
@@ -189,15 +192,16 @@ class InterfaceHealth:
         if self._targets and self._tracking.method is tracking.method:
             kept = {target.address: target for target in self._targets}
         self._tracking = tracking
-        self._targets = [kept.get(address) or Target(address) for address in dict.fromkeys(addresses)]
+        targets = [kept.get(address) or Target(address) for address in dict.fromkeys(addresses)]
+        if targets != self._targets:
+            self._targets = targets
+            self._turn_of = 0
+            self._outstanding.keep_only(targets)
         self._timing = Timing(tracking, len(self._targets))
         self._reliability = min(max(tracking.reliability, 1), max(len(self._targets), 1))
         self._down, self._up = max(tracking.down, 1), max(tracking.up, 1)
-        self._turn_of = 0
         for target in self._targets:
-            target.waiting.clear()
             target.window.widen(max(SPAN, 10 * max(tracking.interval, tracking.recovery_interval)))
-        self._outstanding.keep_only(self._targets)
 
     def _first_state(self) -> State:
         if not self._enabled:

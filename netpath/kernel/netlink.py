@@ -180,6 +180,24 @@ class NetlinkSocket:
                     results[sequence] = _refusal(flags, body)
         return [results[first + i] for i in range(len(messages))]
 
+    def ask(self, message: Message, decode: Callable[[memoryview], T]) -> T:
+        """What `decode(body)` makes of the one message that answers a request. Raises NetlinkError."""
+        self._socket.send(self._pack(message, F_ACK))
+        answers: list[T] = []
+        while True:
+            for kind, flags, sequence, body in self._receive():
+                if sequence != self._sequence:
+                    continue
+                if kind != NLMSG_ERROR:
+                    answers.append(decode(body))
+                    continue
+                refused = _refusal(flags, body)
+                if refused is not None:
+                    raise refused
+                if not answers:
+                    raise NetlinkError(errno.ENODATA, "the kernel answered nothing")
+                return answers[0]
+
     def dump(self, message: Message, decode: Callable[[int, memoryview], T | None]) -> list[T]:
         """What `decode(type, body)` makes of each message of a dump, without the Nones.
 

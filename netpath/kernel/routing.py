@@ -64,6 +64,17 @@ def apply(desired: Routing, *, phase: str = "both") -> Changes:
     return changes
 
 
+def missing(desired: Routing) -> list[str]:
+    """What of `desired` does not stand in the kernel, in words."""
+    rules, routes = set(_our_rules(_block_of(desired.rules))), set(_our_routes())
+    lost = [f"{r.family} ip rule {r.priority}" for r in desired.rules if _rule_entry(r) not in rules]
+    return lost + [
+        f"{r.family} route {r.dst} dev {r.device} in table {r.table}"
+        for r in desired.routes
+        if _route_entry(r) not in routes
+    ]
+
+
 def purge(rule_priority: int, tables: range = TABLES) -> None:
     """Remove all that is ours: rules in the block from `rule_priority`, routes in `tables`. Raises NetlinkError."""
     purge_rules(rule_priority)
@@ -81,7 +92,12 @@ def purge_rules(rule_priority: int) -> None:
 
 
 def _our_rules(block: range) -> list[RuleEntry]:
-    return [r for f in FAMILIES for r in rtnl.rules(f) if r.protocol == PROTOCOL_OURS and r.priority in block]
+    return [r for family in FAMILIES for r in rtnl.rules(family) if r.priority in block and _made_by_us(r)]
+
+
+def _made_by_us(entry: RuleEntry) -> bool:
+    """Our number alone is not enough: we make no rules with these selectors."""
+    return entry.protocol == PROTOCOL_OURS and entry.iif is None and entry.src is None and entry.dst is None
 
 
 def _block_of(wanted: Sequence[IpRule]) -> range:

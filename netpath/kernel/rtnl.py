@@ -165,6 +165,7 @@ def routes(
 
     def decode(kind: int, data: memoryview) -> list[RouteEntry] | None:
         del kind
+        # A kernel without this family answers with the routes of the others.
         if data[0] != wanted or (only is not None and not only(data[1], data[5])):
             return None
         return [
@@ -183,13 +184,13 @@ def routes(
 
 def rules(family: str) -> list[RuleEntry]:
     """ip rules in the order in which the kernel asks them."""
-    wanted = FAMILIES[family]
-
-    def decode(kind: int, data: memoryview) -> RuleEntry | None:
-        # A kernel without this family answers with the rules of all others.
-        return decode_rule(kind, data) if data[0] == wanted else None
-
-    return _dump(RTM_GETRULE, RULEMSG.pack(wanted, 0, 0, 0, 0, 0, 0, 0, 0), decode)
+    body = RULEMSG.pack(FAMILIES[family], 0, 0, 0, 0, 0, 0, 0, 0)
+    try:
+        return _dump(RTM_GETRULE, body, decode_rule)
+    except NetlinkError as error:
+        if error.errno == errno.EAFNOSUPPORT:  # a kernel without IPv6
+            return []
+        raise
 
 
 def statistics() -> dict[str, tuple[int, int, int, int]]:

@@ -38,6 +38,11 @@ def rp_filter(device: str) -> int | None:
     return None if own is None else max(own, _read(_rp_filter("all")) or 0)
 
 
+def forwards(family: str) -> bool:
+    """Whether this machine forwards packets of a family at all."""
+    return _read(_NET / ("ipv4/ip_forward" if family == "ipv4" else "ipv6/conf/all/forwarding")) not in (0, None)
+
+
 def ipv6_disabled(device: str = "all") -> bool:
     """Whether IPv6 is switched off on the device, or not in this kernel at all."""
     return _read(_NET / "ipv6/conf" / device / "disable_ipv6") != 0

@@ -47,6 +47,12 @@ class FaultyWorld(World):
         condition.cut, condition.gateway_alive = True, gateway_alive
         self._load(uplink, condition)
 
+    def uncut(self, which: int | str) -> None:
+        """End a cut; loss and latency stay."""
+        uplink, condition = self._of(which)
+        condition.cut = False
+        self._load(uplink, condition)
+
     def loss(self, which: int | str, percent: float) -> None:
         """Let that share of round trips fail, at random."""
         if not 0 <= percent <= 100:
@@ -80,9 +86,8 @@ class FaultyWorld(World):
 
     def restore(self, which: int | str) -> None:
         """End cut, loss and latency."""
-        uplink, condition = self._of(which)
-        condition.cut, condition.loss = False, 0.0
-        self._load(uplink, condition)
+        self.loss(which, 0)
+        self.uncut(which)
         self.latency(which, 0)
 
     def carrier(self, which: int | str, up: bool) -> None:

@@ -25,7 +25,9 @@ HOOKS = {
 """Base chains. Our source NAT comes before fw4's, whose masquerading would otherwise be the first to decide."""
 
 
-def entry(marks: MarkSpace, uplinks: Sequence[Uplink], there: Sequence[Uplink]) -> Chains:
+def entry(
+    marks: MarkSpace, uplinks: Sequence[Uplink], there: Sequence[Uplink], families: Sequence[str]
+) -> Chains:
     """Packets that come in, up to the user's rules. `there` are the uplinks that have a device."""
     restore = _restore(marks, uplinks)
     test = f"meta mark set {_with('meta', marks, marks.unreachable)}"
@@ -50,6 +52,7 @@ def entry(marks: MarkSpace, uplinks: Sequence[Uplink], there: Sequence[Uplink]) 
         # stays on: every way out of the rules writes another one.
         "classify": [
             "ct state established,related accept",
+            *_others(families),
             "jump direct",
             test,
             f"fib daddr . mark oif exists {clear} accept",
@@ -68,7 +71,11 @@ def entry(marks: MarkSpace, uplinks: Sequence[Uplink], there: Sequence[Uplink]) 
 
 
 def own_traffic(
-    marks: MarkSpace, uplinks: Sequence[Uplink], there: Sequence[Uplink], cgroups: Mapping[int, tuple[int, str]]
+    marks: MarkSpace,
+    uplinks: Sequence[Uplink],
+    there: Sequence[Uplink],
+    cgroups: Mapping[int, tuple[int, str]],
+    families: Sequence[str],
 ) -> Chains:
     """Packets that the router itself sends, up to the user's rules, and the source address that they leave with."""
     devices = _device_set(u.device for u in there)
@@ -83,7 +90,7 @@ def own_traffic(
             "udp sport 546 udp dport 547 accept",
             "goto classify_out",
         ],
-        "classify_out": ["ct state established,related accept", "jump direct", "goto use"],
+        "classify_out": ["ct state established,related accept", *_others(families), "jump direct", "goto use"],
         "use": [
             *(
                 f'socket cgroupv2 level {level} "{quoted(path)}" goto w_{number}'
@@ -128,6 +135,11 @@ def _restore(marks: MarkSpace, uplinks: Sequence[Uplink]) -> str:
     """The only lookup of a packet whose connection has been decided."""
     ways = [f"{marks.of(u.id):#x} : goto set_{u.id}" for u in uplinks]
     return f"ct mark & {marks.mask:#x} vmap {{ {', '.join([*ways, f'{marks.default:#x} : goto set_def'])} }}"
+
+
+def _others(families: Sequence[str]) -> list[str]:
+    """Packets of families that are not ours to steer go their way."""
+    return [f"meta nfproto {family} accept" for family in FAMILIES if family not in families]
 
 
 def _device_map(key: str, uplinks: Mapping[int, Uplink], chain: str) -> list[str]:

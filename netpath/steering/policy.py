@@ -167,6 +167,16 @@ def rule_families(rule: Rule) -> tuple[str, ...]:
     )
 
 
+def served(config: Config) -> tuple[str, ...]:
+    """Families that NetPath steers: those of its interfaces, and those that a rule names itself.
+
+    Any other family is left to the main table: somebody whose IPv6 works must not lose it by a configuration that only
+    speaks of IPv4 uplinks.
+    """
+    named = {i.family for i in config.interfaces} | {r.family for r in config.rules}
+    return tuple(family for family in FAMILIES if family in named)
+
+
 def _sticky(rule: Rule) -> StickyRule:
     return StickyRule(part(rule.name), rule.policy, rule.timeout, rule_families(rule))
 

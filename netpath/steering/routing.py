@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_interface
 
 from netpath.model import Config, Uplink
 from netpath.steering.marks import MarkSpace
-from netpath.steering.policy import FAMILIES, rule_families
+from netpath.steering.policy import served
 
 MAIN_TABLE = 254
 """RT_TABLE_MAIN (linux/rtnetlink.h)."""
@@ -62,18 +62,12 @@ class Routing:
 def desired(config: Config, uplinks: Sequence[Uplink]) -> Routing:
     """What has to stand in the kernel for `config` while its interfaces are as `uplinks` says.
 
-    A family is served when an interface or a rule of it is configured: without the ip rules of a family, its static and
-    connected routes could not escape the user's rules. Raises ValueError for an id that does not fit the mask.
+    Raises ValueError for an id that does not fit the mask.
     """
     marks = MarkSpace(config.globals.mark_mask)
-    serve = [
-        family
-        for family in FAMILIES
-        if any(i.family == family for i in config.interfaces) or any(family in rule_families(r) for r in config.rules)
-    ]
     enabled = {i.name for i in config.interfaces if i.enabled}
     there = [u for u in uplinks if u.name in enabled and u.device]
-    rules = [rule for family in serve for rule in _rules(config, marks, family, uplinks, there)]
+    rules = [rule for family in served(config) for rule in _rules(config, marks, family, uplinks, there)]
     return Routing(tuple(rules), tuple(route for u in there for route in _routes(u)))
 
 

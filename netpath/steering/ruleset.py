@@ -25,7 +25,7 @@ from netpath.steering.names import (
     sticky_set,
     user_set,
 )
-from netpath.steering.policy import FAMILIES, SteeringView, chains, rule_families
+from netpath.steering.policy import FAMILIES, SteeringView, chains, rule_families, served
 
 _BUILT_IN = {"default": "w_def", "unreachable": "w_rej", "blackhole": "w_drop"}
 _ADDRESS_TYPE = {"ipv4": "ipv4_addr", "ipv6": "ipv6_addr"}
@@ -57,8 +57,8 @@ def ruleset(
     enabled = {i.name for i in config.interfaces if i.enabled}
     there = [u for u in uplinks if u.name in enabled and u.device]
     wanted = {
-        **fixed.entry(view.marks, uplinks, there),
-        **fixed.own_traffic(view.marks, uplinks, there, cgroups),
+        **fixed.entry(view.marks, uplinks, there, served(config)),
+        **fixed.own_traffic(view.marks, uplinks, there, cgroups, served(config)),
         **_user_rules(config, rule_counters),
         **dict(chains(view, usable, {p.name for p in view.policies})),
         **fixed.verdicts(view.marks, uplinks),

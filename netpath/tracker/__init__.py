@@ -3,20 +3,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 import sys
 
-import netpath.lean  # noqa: F401  (before asyncio: see there)
+import netpath.lean  # noqa: F401  (asyncio without OpenSSL; whoever imports it later gets that one)
 from netpath.paths import Paths
 from netpath.tracker.journal import Log
 
 
 def main(where: Paths, *, use_syslog: bool = False) -> int:
     """Run until stopped. 0 after an ordinary stop, 1 when it cannot start (said on standard error)."""
+    import asyncio
+
     where.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(where.state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(where.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

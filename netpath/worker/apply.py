@@ -80,7 +80,7 @@ def _bring_up(state: StateDir, source: Source, config: Config, request: Mapping[
         config,
         links,
         usable,
-        rule_counters=nftdump.rule_counters(table),
+        rule_counters=nftdump.rule_counters(table, prefix="r"),
         existing_chains=nftdump.chains(table),
         existing_sets=nftdump.sets(table),
         cgroups=_cgroups(config, ids),
@@ -90,7 +90,10 @@ def _bring_up(state: StateDir, source: Source, config: Config, request: Mapping[
     with Nft() as nft:
         nft.run(text)
         _retire(state, config.globals, nft)
-    routing.apply(wanted, phase="remove")
+    if wanted.rules:
+        routing.apply(wanted, phase="remove")
+    else:
+        routing.purge(config.globals.rule_priority)
     _loosen(state, [u.device for u in links if u.device])
     _remember(state, source, text, config.globals)
     return handover.Applied(

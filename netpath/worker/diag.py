@@ -12,12 +12,12 @@ from typing import Any
 
 from netpath import paths
 from netpath.config.check import ForeignMark, mark_clashes
-from netpath.kernel import conntrack, nftdump, routing, rtnl, sysctl
+from netpath.kernel import conntrack, lookup, nftdump, routing, rtnl, sysctl
 from netpath.kernel.uplinks import Resolved, Snapshot, foreign_marks, resolve
 from netpath.model import Config
 from netpath.statedir import IDS, StateDir
+from netpath.steering.policy import served
 from netpath.steering.routing import desired
-from netpath.steering.ruleset import served
 from netpath.worker.reports import running
 
 Check = dict[str, str]
@@ -78,7 +78,7 @@ def _gateways(resolved: Sequence[Resolved]) -> Iterator[Check]:
         uplink = each.uplink
         if not each.up or uplink.gateway is None or uplink.device is None:
             continue
-        state = rtnl.neighbour(uplink.device, uplink.gateway)
+        state = lookup.neighbour(uplink.device, uplink.gateway)
         if state == "failed":
             yield _check(
                 "gateway",
@@ -147,9 +147,9 @@ def _conflicts(config: Config, snapshot: Snapshot, resolved: Sequence[Resolved])
 
 
 def _system(config: Config) -> Iterator[Check]:
-    for family, key in (("ipv4", "net/ipv4/ip_forward"), ("ipv6", "net/ipv6/conf/all/forwarding")):
-        if family in served(config) and sysctl.read(key) == "0":
-            remedy = f"sysctl -w {key.replace('/', '.')}=1"
+    for family, parameter in (("ipv4", "net.ipv4.ip_forward"), ("ipv6", "net.ipv6.conf.all.forwarding")):
+        if family in served(config) and not sysctl.forwards(family):
+            remedy = f"sysctl -w {parameter}=1"
             yield _check(
                 "system", "warning", f"{family} forwarding is off: only the router's own traffic is steered", remedy
             )

@@ -13,7 +13,7 @@ from typing import Any
 
 from netpath import paths
 from netpath.config.values import BadValueError, parse_protocol
-from netpath.kernel import nftdump, rtnl
+from netpath.kernel import lookup
 from netpath.kernel.uplinks import Snapshot, resolve
 from netpath.model import Config, Policy, Rule, Uplink
 from netpath.statedir import IDS, StateDir
@@ -21,8 +21,7 @@ from netpath.steering.interpret import PORT_PROTOCOLS, Flow, decide
 from netpath.steering.jhash import nft_slot
 from netpath.steering.marks import MarkSpace
 from netpath.steering.names import part, sticky_set
-from netpath.steering.policy import HASH_SEED, SteeringView
-from netpath.steering.ruleset import served
+from netpath.steering.policy import HASH_SEED, SteeringView, served
 from netpath.steering.slots import active, plan, shares
 from netpath.worker.reports import running
 
@@ -68,7 +67,7 @@ class _Case:
             self.why.append(f"no interface of family {flow.family} is configured: NetPath leaves it to the main table")
             return self._main()
         marks = MarkSpace(self.config.globals.mark_mask)
-        route = rtnl.route_get(self.dst, flow.family, mark=marks.unreachable)
+        route = lookup.route_get(self.dst, flow.family, mark=marks.unreachable)
         if route is not None:
             self.why.append(f"{self.dst} is {_kind(route)}: connected and static routes win over every rule")
             return self._reply(device=route.device, gateway=route.gateway)
@@ -124,7 +123,7 @@ class _Case:
         key = self.flow.src.to_bytes(4 if self.version == 4 else 16)
         for name in members:
             known = sticky_set(part(rule.name), self.flow.family, self.view.ids[name])
-            if nftdump.has_element(self.config.globals.nft_table, known, key):
+            if lookup.has_element(self.config.globals.nft_table, known, key):
                 self.why.append(f"the rule is sticky and remembers this source on {name}")
                 return name
         self.why.append("the rule is sticky, but does not know this source yet")
@@ -147,7 +146,7 @@ class _Case:
         self, *, rule: Rule | None = None, policy: str | None = None, rejected: list[tuple[str, str]] | None = None
     ) -> Reply:
         """What the main table does with it."""
-        route = rtnl.route_get(self.dst, self.flow.family)
+        route = lookup.route_get(self.dst, self.flow.family)
         device, gateway = (route.device, route.gateway) if route else (None, None)
         self.why.append(f"the main table sends it by {device}" if device else "the main table has no route for it")
         return self._reply(rule=rule, policy=policy, rejected=rejected, device=device, gateway=gateway)
@@ -175,7 +174,7 @@ class _Case:
         }
 
 
-def _kind(route: rtnl.Way) -> str:
+def _kind(route: lookup.Way) -> str:
     return "this router's own address" if route.local else f"reached by a route through {route.device}"
 
 

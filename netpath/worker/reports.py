@@ -24,6 +24,8 @@ from netpath.steering.names import default_chain, rule_chain
 from netpath.worker.apply import read_source
 
 FAMILIES = ("ipv4", "ipv6")
+COUNTED = "r"
+"""Prefix of the chains that count: those of rules (r_) and what no rule matched (rest_)."""
 PAGE = 500
 """Rules in one reply; about 250 bytes each."""
 
@@ -44,7 +46,7 @@ def rules(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
     config = running(where)
     if config is None:
         return {"rules": [], "total": 0, "default": {"packets": 0, "bytes": 0}}
-    counters = nftdump.rule_counters(config.globals.nft_table)
+    counters = nftdump.rule_counters(config.globals.nft_table, COUNTED)
     offset = max(0, int(request.get("offset", 0)))
     limit = min(PAGE, max(1, int(request.get("limit", PAGE))))
     shown = config.rules[offset : offset + limit]

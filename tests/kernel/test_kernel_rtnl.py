@@ -104,11 +104,7 @@ def test_routes_are_those_of_ip(world: World, family: str, flag: str) -> None:
     names = {link.index: link.name for link in rtnl.links()}
     found = rtnl.routes(family)
     single = {4: "/32", 6: "/128"}[int(flag[1])]
-    got = {
-        (r.dst.removesuffix(single), r.table, r.gateway, names.get(r.oif), r.protocol)
-        for r in found
-        # iproute2 shows a blackhole's device in IPv6 only
-    }
+    got = {(r.dst.removesuffix(single), r.table, r.gateway, names.get(r.oif), r.protocol) for r in found}
     assert got == expected
     assert all(r.metric == 7 for r in found if r.dst == "default" and r.table == 254 and r.family == "ipv4")
 
@@ -145,6 +141,7 @@ rule add from 192.0.2.0/24 to 203.0.113.0/24 iif wan2 blackhole priority 7000
 -6 rule add not fwmark 0/0x3f00 lookup main suppress_prefixlength 0 priority 6000 protocol 78
 -6 rule add from 2001:db8::/32 prohibit priority 7000
 """
+ACTIONS = {None: "lookup", "6": "blackhole", "7": "unreachable", "8": "prohibit"}
 
 
 @pytest.mark.parametrize(("family", "flag"), [("ipv4", "-4"), ("ipv6", "-6")])
@@ -162,7 +159,7 @@ def test_rules_are_those_of_ip(world: World, family: str, flag: str) -> None:
         assert rule.iif == line.get("iif")
         assert rule.table == int(line.get("table", "0"))
         assert rule.protocol == int(line["protocol"])
-        assert rule.action == (line.get("action") or ("lookup" if "table" in line else None))
+        assert rule.action == ACTIONS[line.get("action")]
         assert rule.suppress_prefixlength == line.get("suppress_prefixlen")
         source = line["src"] if line["src"] == "all" else f"{line['src']}/{line['srclen']}"
         assert (rule.src or "all") == source

@@ -58,7 +58,7 @@ LTE: dict[str, Any] = {
     "offline": 0,
     "id": 3,
     "device": None,
-    "reason": "",
+    "reason": "disabled",
 }
 
 POLICIES: dict[str, Any] = {

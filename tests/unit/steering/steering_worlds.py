@@ -145,6 +145,8 @@ def _random_rule(random: Random, name: str, policies: Sequence[str]) -> Rule:
             ("src_ip", "proto", "dest_port"),
             ("proto", "dest_port"),
             ("src_ip", "dest_ip"),
+            ("src_iface", "src_ip"),
+            ("src_mac", "proto", "dest_port"),
             tuple(o for o in _RANDOM if random.random() < 0.25),
         )
     )
