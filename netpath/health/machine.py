@@ -261,7 +261,6 @@ class InterfaceHealth:
         self._next_calm += self._timing.calm
         if self._next_calm <= now:  # woken late: never catch up with a burst
             self._next_calm = now + self._timing.calm
-        target.asked = True
         target.waiting.append(now)
         return self._orders(target, None, now)
 
@@ -277,6 +276,7 @@ class InterfaceHealth:
         return orders
 
     def _orders(self, target: Target, round_: Round | None, now: float) -> list[ProbeOrder]:
+        target.asked = True
         target.error = ""
         return [
             ProbeOrder(self._outstanding.add(target, now, round_), target.address)
@@ -316,17 +316,24 @@ class InterfaceHealth:
         return tuple(out)
 
     def _suspicious(self, now: float) -> bool:
-        if any(t.complaint for t in self._targets) and sum(t.counts for t in self._targets) < self._reliability:
+        if any(now >= at for at in self._overdue_times()):
             return True
-        return any(now >= at for at in self._overdue_times())
+        return self._tracking.quality is not None and self._too_few_count and any(t.complaint for t in self._targets)
+
+    @property
+    def _too_few_count(self) -> bool:
+        return sum(target.counts for target in self._targets) < self._reliability
 
     def _overdue_times(self) -> list[float]:
         """When each target whose silence would matter becomes overdue; -inf where it failed for certain."""
-        few = sum(target.counts for target in self._targets) < self._reliability
+        waiting = [target for target in self._targets if target.waiting]
+        if not waiting:
+            return []
+        few = self._too_few_count
         return [
             -math.inf if target.error else target.waiting[0] + self._timing.soft_limit(target.rtt)
-            for target in self._targets
-            if target.waiting and (few or target.counts)
+            for target in waiting
+            if few or target.counts
         ]
 
     def _start_burst(self) -> None:

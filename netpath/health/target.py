@@ -37,7 +37,7 @@ class Target:
         self.alive: bool | None = None
         """The last that was heard (or not) of it; None: never asked."""
         self.asked = False
-        """A calm turn of it was sent since the path is what it is."""
+        """At least one probe was sent to it."""
         self.silent = False
         """Did not answer in a round that was good without it, nor since."""
         self.complaint: str | None = None
@@ -56,7 +56,6 @@ class Target:
     def new_path(self, now: float) -> None:
         """The link was replaced: what was learnt of delays and quality does not hold for the new one."""
         self.rtt = Rtt()
-        self.asked = self.silent = False
         self.waiting.clear()
         self.restart_quality(now)
 

@@ -29,8 +29,9 @@ def delete_by_mark(mark: int, mask: int, *, unreplied_only: bool = False) -> Non
     """Delete the connections of both families whose mark is `mark` under `mask`.
 
     With `unreplied_only` those of which no answer was seen yet. One request; on kernels before 5.18 unanswered ones
-    are listed and deleted one by one. Flows in a flowtable stay (IPS_OFFLOAD): the kernel lets nobody delete them.
-    Raises ValueError for mark 0 or bits outside of the mask (it would hit everybody's), NetlinkError otherwise.
+    are listed and deleted one by one. Flows that sit in a flowtable stay: ctnetlink deletes none with IPS_OFFLOAD
+    (nf_conntrack_netlink.c). Raises ValueError for mark 0 or bits outside of the mask (it would hit everybody's),
+    NetlinkError otherwise.
     """
     selection = _selection(mark, mask)
     with NetlinkSocket(netlink.NETLINK_NETFILTER) as sock:

@@ -6,15 +6,18 @@ Events are hints: who gets one reads the kernel again. So subscribe first, read 
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from netpath.kernel import bpf, netlink, rtnl
 from netpath.kernel.netlink import NetlinkError, NetlinkSocket
 from netpath.kernel.rtnl import MAIN_TABLE, PROTOCOL_OURS
+
+if TYPE_CHECKING:
+    import asyncio
 
 _RTNLGRP_LINK, _RTNLGRP_IPV4_IFADDR, _RTNLGRP_IPV4_ROUTE, _RTNLGRP_IPV4_RULE = 1, 5, 7, 8
 _RTNLGRP_IPV6_IFADDR, _RTNLGRP_IPV6_ROUTE, _RTNLGRP_IPV6_RULE = 9, 11, 19
@@ -36,13 +39,11 @@ _ROUTE_LENGTH, _ROUTE_TABLE, _ROUTE_PROTOCOL = 17, 20, 21
 _FILTER = b"".join(
     (
         # Offsets from the netlink header. A full BGP table being loaded must not even wake the tracker: of routes only
-        # default ones of main that somebody else changes get through, and removals of ours.
+        # default ones of main get through, and removals of ours.
         bpf.load_half(_TYPE),
-        bpf.if_equal(socket.htons(rtnl.RTM_NEWROUTE), 2, 0),
-        bpf.if_equal(socket.htons(rtnl.RTM_DELROUTE), 3, 0),
+        bpf.if_equal(socket.htons(rtnl.RTM_NEWROUTE), 4, 0),
+        bpf.if_equal(socket.htons(rtnl.RTM_DELROUTE), 1, 0),
         bpf.ACCEPT,
-        bpf.load_byte(_ROUTE_PROTOCOL),
-        bpf.if_equal(PROTOCOL_OURS, 7, 2),
         bpf.load_byte(_ROUTE_PROTOCOL),
         bpf.if_equal(PROTOCOL_OURS, 4, 0),
         bpf.load_byte(_ROUTE_LENGTH),

@@ -46,6 +46,7 @@ _ATTEMPTS = 4
 
 HEADER = Struct("=IHHII")
 ATTRIBUTE = Struct("=HH")
+_LENGTH_AND_TYPE = Struct("=IH")
 _I32 = Struct("=i")
 _U32 = Struct("=I")
 _ATTRIBUTE_KIND = 0x3FFF
@@ -219,8 +220,20 @@ class NetlinkSocket:
         return found
 
     def count(self, message: Message) -> int:
-        """Number of messages that a dump consists of; nothing is decoded. Raises NetlinkError."""
-        return sum(1 for _ in self._dump_messages(message))
+        """Number of messages that a dump consists of; only their lengths are looked at. Raises NetlinkError."""
+        self._socket.send(self._pack(message, F_DUMP))
+        buffer, step = self._buffer, _LENGTH_AND_TYPE.unpack_from
+        total = 0
+        while True:
+            size = self._fill()
+            offset = 0
+            while offset < size:
+                length, kind = step(buffer, offset)
+                if kind in (NLMSG_DONE, NLMSG_ERROR):
+                    _end_of_dump(kind, 0, memoryview(buffer)[offset + 16 : offset + length])
+                    return total
+                total += 1
+                offset += (length + 3) & ~3
 
     def _dump_messages(self, message: Message) -> Iterator[tuple[int, int, memoryview]]:
         self._socket.send(self._pack(message, F_DUMP))
@@ -229,30 +242,31 @@ class NetlinkSocket:
             for kind, flags, sequence, body in self._receive():
                 if sequence != wanted:
                     continue
-                if kind == NLMSG_DONE:
-                    code = _I32.unpack_from(body)[0] if len(body) >= 4 else 0
-                    if code < 0:
-                        raise NetlinkError(-code, os.strerror(-code))
-                    return
-                if kind == NLMSG_ERROR:
-                    refused = _refusal(flags, body)
-                    if refused is not None:
-                        raise refused
+                if kind in (NLMSG_DONE, NLMSG_ERROR):
+                    _end_of_dump(kind, flags, body)
                     return
                 yield kind, flags, body
 
     def events(self) -> Iterator[tuple[int, memoryview]]:
         """(type, body) of what is waiting on a multicast socket; ends when nothing is.
 
-        Bodies are only valid until the next step. Raises NetlinkError(ENOBUFS) when the kernel had to drop messages:
-        what was known must then be read anew.
+        Bodies are only valid until the next step. At the end raises NetlinkError(ENOBUFS) when the kernel had to drop
+        messages: what was known must then be read anew.
         """
+        dropped: NetlinkError | None = None
         while True:
             try:
                 for kind, _, _, body in self._receive():
                     yield kind, body
             except BlockingIOError:
-                return
+                break
+            except NetlinkError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                # Until its queue is empty the socket gets nothing more, and no second notice of that: drain it first.
+                dropped = error
+        if dropped is not None:
+            raise dropped
 
     def _pack(self, message: Message, flags: int) -> bytes:
         self._sequence += 1
@@ -263,14 +277,7 @@ class NetlinkSocket:
 
     def _receive(self) -> Iterator[tuple[int, int, int, memoryview]]:
         """(type, flags, sequence, body) of the messages of one datagram."""
-        try:
-            size = self._socket.recv_into(self._buffer, 0, socket.MSG_TRUNC)
-        except OSError as error:
-            if error.errno == errno.ENOBUFS:
-                raise NetlinkError(errno.ENOBUFS, "the kernel dropped netlink messages") from None
-            raise
-        if size > _BUFFER:
-            raise NetlinkError(errno.EMSGSIZE, f"netlink message of {size} bytes")
+        size = self._fill()
         view = memoryview(self._buffer)
         offset = 0
         while offset + 16 <= size:
@@ -279,6 +286,30 @@ class NetlinkSocket:
                 raise NetlinkError(errno.EBADMSG, "damaged netlink message")
             yield kind, flags, sequence, view[offset + 16 : offset + length]
             offset += (length + 3) & ~3
+
+    def _fill(self) -> int:
+        """Receive one datagram into the buffer; its size."""
+        try:
+            size = self._socket.recv_into(self._buffer, 0, socket.MSG_TRUNC)
+        except OSError as error:
+            if error.errno == errno.ENOBUFS:
+                raise NetlinkError(errno.ENOBUFS, "the kernel dropped netlink messages") from None
+            raise
+        if size > _BUFFER:
+            raise NetlinkError(errno.EMSGSIZE, f"netlink message of {size} bytes")
+        return size
+
+
+def _end_of_dump(kind: int, flags: int, body: memoryview) -> None:
+    """Raises NetlinkError when the last message of a dump says that it failed."""
+    if kind == NLMSG_ERROR:
+        refused = _refusal(flags, body)
+        if refused is not None:
+            raise refused
+        return
+    code = _I32.unpack_from(body)[0] if len(body) >= 4 else 0
+    if code < 0:
+        raise NetlinkError(-code, os.strerror(-code))
 
 
 def _refusal(flags: int, body: memoryview) -> NetlinkError | None:

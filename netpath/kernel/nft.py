@@ -39,12 +39,18 @@ class Nft:
             raise NftError(
                 "the Python module `nftables` is missing: install the package python3-nftables (pip: pip-nftables)"
             ) from None
+        import ctypes
+
         try:
-            self._library: Any = nftables.Nftables()
+            self._functions = ctypes.CDLL("libnftables.so.1")
         except OSError as error:
             raise NftError(
                 f"libnftables is missing ({error}): install libnftables1 (Debian) or nftables-json (OpenWrt)"
             ) from None
+        # The binding of nft 1.0.2 has no method for it; the library has had the function since 0.9.1.
+        self._functions.nft_ctx_set_dry_run.argtypes = [ctypes.c_void_p, ctypes.c_bool]
+        self._functions.nft_ctx_set_dry_run.restype = None
+        self._library: Any = nftables.Nftables()
 
     def __enter__(self) -> Nft:
         return self
@@ -94,13 +100,7 @@ class Nft:
         return output.decode(errors="replace"), problem if code else ""
 
     def _dry_run(self, *, on: bool) -> None:
-        """The binding of nft 1.0.2 has no method for it; the library has had the function since 0.9.1."""
-        import ctypes
-
-        library = ctypes.CDLL("libnftables.so.1")
-        library.nft_ctx_set_dry_run.argtypes = [ctypes.c_void_p, ctypes.c_bool]
-        library.nft_ctx_set_dry_run.restype = None
-        library.nft_ctx_set_dry_run(self._library._Nftables__ctx, on)
+        self._functions.nft_ctx_set_dry_run(self._library._Nftables__ctx, on)
 
 
 def version() -> str:

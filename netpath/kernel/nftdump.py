@@ -7,14 +7,17 @@ family inet. Functions return nothing for a table that does not exist, and raise
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import socket
 from collections.abc import Callable, Sequence
 from struct import Struct
+from typing import TYPE_CHECKING
 
 from netpath.kernel import bpf, netlink
 from netpath.kernel.netlink import Message, NetlinkError, NetlinkSocket, attributes, be32, each_attribute, text, to_text
+
+if TYPE_CHECKING:  # workers have no event loop
+    import asyncio
 
 _SUBSYSTEM = 10 << 8
 _GETTABLE, _GETCHAIN, _GETRULE, _GETSET, _GETOBJ = (_SUBSYSTEM | number for number in (1, 4, 7, 10, 19))

@@ -180,7 +180,7 @@ def _our_routes(tables: range = TABLES) -> list[RouteEntry]:
 
 
 def _add_routes(sock: NetlinkSocket, wanted: Sequence[Route], changes: Changes) -> None:
-    standing = _our_routes()
+    standing = set(_our_routes())
     places = {_place(entry) for entry in standing}
     messages, routes, replacing = [], [], []
     for route in wanted:

@@ -143,10 +143,8 @@ def _obstacle(device: str, link: Link | None, addresses: Iterable[str], family: 
     if not link.carrier:
         return f"device {device} has no carrier"
     if not addresses:
-        checked = (link.index, family) in snapshot.checking
-        return f"device {device} has no {_FAMILY_WORDS[family]} address" + (
-            " that passed duplicate detection" * checked
-        )
+        lacking = "usable" if (link.index, family) in snapshot.checking else "global"
+        return f"device {device} has no {lacking} {_FAMILY_WORDS[family]} address"
     return ""
 
 

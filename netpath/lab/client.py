@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import selectors
 import socket
 import sys
 import time
 from dataclasses import dataclass
+from typing import Any
 
 FAILURES = {
     errno.ECONNREFUSED: "refused",
@@ -44,7 +46,7 @@ KEEPALIVE_SECONDS = 1
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What to send. `src` empty: the kernel chooses; several: taken in turn."""
+    """What to send. `src` empty: the kernel chooses; several: taken in turn by the flows."""
 
     mode: str = "fresh"
     family: str = "ipv4"
@@ -52,7 +54,8 @@ class Spec:
     dst: str = ""
     dport: int = 7
     src: tuple[str, ...] = ()
-    sport: int = 0
+    ports: tuple[int, int] = (0, 0)
+    """First source port and how many there are: each flow takes the next one. (0, 0): the kernel chooses."""
     count: int = 0
     concurrency: int = 128
     interval: float = 0.0
@@ -77,7 +80,7 @@ def report(seq: int, sent: float, outcome: str) -> None:
 
 
 class Flow:
-    """A connected socket. `problem` is set when even connecting failed at once."""
+    """The `seq`-th socket, connected. `problem` is set when even connecting failed at once."""
 
     def __init__(self, spec: Spec, seq: int) -> None:
         family = socket.AF_INET if spec.family == "ipv4" else socket.AF_INET6
@@ -90,8 +93,10 @@ class Flow:
         self._options(spec)
         self.problem = ""
         try:
-            if spec.src or spec.sport:
-                self.socket.bind((spec.src[seq % len(spec.src)] if spec.src else "", spec.sport))
+            first, count = spec.ports
+            if spec.src or first:
+                port = first + seq % count if first else 0
+                self.socket.bind((spec.src[seq % len(spec.src)] if spec.src else "", port))
             self.socket.connect((spec.dst, spec.dport))
         except BlockingIOError:
             pass  # TCP: it goes on in the background
@@ -99,7 +104,7 @@ class Flow:
             self.problem = failure(error.errno or 0)
 
     def _options(self, spec: Spec) -> None:
-        if spec.src or spec.sport:
+        if spec.ports[0]:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if spec.tos and spec.family == "ipv4":
             self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, spec.tos)
@@ -218,8 +223,8 @@ class Hold:
         self.buffer = b""
 
     def run(self) -> None:
-        while True:
-            flow = Flow(self.spec, 0)
+        for attempt in itertools.count():
+            flow = Flow(self.spec, attempt)
             self.buffer = b""
             problem = flow.problem or self._connected(flow) or self._talk(flow)
             flow.socket.close()
@@ -313,8 +318,9 @@ def _seen_in(head: bytes) -> str:
 
 
 def main() -> None:
-    fields = json.loads(sys.argv[1])
-    spec = Spec(**{**fields, "src": tuple(fields.get("src", ()))})
+    given: dict[str, Any] = json.loads(sys.argv[1])
+    given |= {key: tuple(value) for key, value in given.items() if isinstance(value, list)}
+    spec = Spec(**given)
     modes: dict[str, type[Fresh | Hold]] = {"fresh": Fresh, "hold": Hold, "download": Download}
     modes[spec.mode](spec).run()
 

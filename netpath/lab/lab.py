@@ -19,10 +19,15 @@ from netpath.lab.traffic import Capture, Record, Traffic
 from netpath.lab.world import PACKAGE_ROOT
 
 START_SECONDS = 20.0
+FIRST_PORT, LAST_PORT = 10000, 65535
+ENDLESS_PORTS = 2000
+"""Source ports for traffic without an end; a flow that takes one again comes long after the one before."""
 
 
 class Lab(FaultyWorld):
     """The lab that demo, tests and benchmarks share."""
+
+    _next_port = FIRST_PORT
 
     @property
     def socket(self) -> Path:
@@ -109,14 +114,24 @@ class Lab(FaultyWorld):
         src: str | Sequence[str] = (),
         dst: str = "",
         dport: int = ECHO_PORT,
+        sport: int = 0,
         where: Namespace | None = None,
         **more: int | float | str,
     ) -> Traffic:
         """Start a client, on the LAN unless `where` says otherwise; `netpath.lab.client.Spec` has modes and `more`."""
         sources = (src,) if isinstance(src, str) else tuple(src)
+        ports = (sport, 1) if sport else self._fresh_ports(int(more.get("count", 0)) or ENDLESS_PORTS)
         spec = {"mode": mode, "family": family, "proto": proto, "dst": dst or SERVERS[family][0], "dport": dport}
-        process = self.python(where or self.lan, "client", json.dumps({**spec, "src": sources, **more}))
+        process = self.python(where or self.lan, "client", json.dumps({**spec, "src": sources, "ports": ports, **more}))
         return Traffic(process, self.uplink_of)
+
+    def _fresh_ports(self, count: int) -> tuple[int, int]:
+        """Source ports that no flow of this lab has had (before the range is used up): a flow that got the port of an
+        older one would be that flow to connection tracking, and go its way."""
+        if self._next_port + count > LAST_PORT:
+            self._next_port = FIRST_PORT
+        self._next_port += count
+        return self._next_port - count, count
 
     def flow_records(self, n: int, family: str = "ipv4", proto: str = "udp", **choices: Any) -> list[Record]:
         """Open `n` new flows, one request each, and return what became of them in the order of opening.

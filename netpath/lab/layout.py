@@ -13,11 +13,11 @@ SLOW = "slow"
 SLOW_TABLE, SLOW_MARK = 100, 1
 
 QUIET: Mapping[str, int | str] = {
-    # Addresses are usable at once, nothing configures itself, and addresses survive a carrier loss.
+    # Addresses are usable at once, and nothing configures itself.
     **{
         f"ipv6/conf/{scope}/{key}": value
         for scope in ("all", "default")
-        for key, value in {"accept_dad": 0, "accept_ra": 0, "keep_addr_on_down": 1}.items()
+        for key, value in {"accept_dad": 0, "accept_ra": 0}.items()
     },
     "ipv6/conf/default/dad_transmits": 0,
     "ipv4/conf/default/rp_filter": 0,

@@ -8,6 +8,7 @@ the next one that its connection has been decided, and that is all they meet.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from ipaddress import collapse_addresses, ip_address, ip_interface, ip_network
 
 from netpath.model import Uplink
@@ -25,17 +26,31 @@ HOOKS = {
 """Base chains. Our source NAT comes before fw4's, whose masquerading would otherwise be the first to decide."""
 
 
-def entry(
-    marks: MarkSpace, uplinks: Sequence[Uplink], there: Sequence[Uplink], families: Sequence[str]
-) -> Chains:
-    """Packets that come in, up to the user's rules. `there` are the uplinks that have a device."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What these chains are made from."""
+
+    marks: MarkSpace
+    uplinks: Sequence[Uplink]
+    """All that are configured."""
+    there: Sequence[Uplink]
+    """Those that are enabled and have a device."""
+    families: Sequence[str]
+    """Families that NetPath steers; packets of others pass."""
+    more_tables: bool
+    """Whether routing tables beside main win over the rules."""
+
+
+def entry(standing: Standing) -> Chains:
+    """Packets that come in, up to the user's rules."""
+    marks, uplinks = standing.marks, standing.uplinks
     restore = _restore(marks, uplinks)
     test = f"meta mark set {_with('meta', marks, marks.unreachable)}"
     clear = f"meta mark set meta mark & {marks.keep:#x}"
     return {
         # From an uplink: only the connection is marked, so that reverse path checks see the packet as the kernel does.
         "prerouting": [
-            *_device_map("iifname", {u.id: u for u in there}, "in"),
+            *_device_map("iifname", standing.there, "in"),
             restore,
             f"meta mark & {marks.mask:#x} != 0 jump inherited",
             "goto classify",
@@ -49,13 +64,14 @@ def entry(
         "inherited": [f"meta mark & {marks.mask:#x} == {marks.default:#x} goto opted_out", clear],
         "opted_out": [f"ct mark set {_with('ct', marks, marks.default)}", "accept"],
         # With this mark a route is found only where one other than a default route leads there. When none does the mark
-        # stays on: every way out of the rules writes another one.
+        # stays on: every way out of the rules writes another one. Tables beside main are looked up for marked packets
+        # only, so that with such tables the packet needs a mark to be routed as the test found.
         "classify": [
             "ct state established,related accept",
-            *_others(families),
+            *_others(standing.families),
             "jump direct",
             test,
-            f"fib daddr . mark oif exists {clear} accept",
+            f"fib daddr . mark oif exists {'goto w_def' if standing.more_tables else f'{clear} accept'}",
             "goto rules",
         ],
         "direct": [
@@ -70,14 +86,9 @@ def entry(
     }
 
 
-def own_traffic(
-    marks: MarkSpace,
-    uplinks: Sequence[Uplink],
-    there: Sequence[Uplink],
-    cgroups: Mapping[int, tuple[int, str]],
-    families: Sequence[str],
-) -> Chains:
+def own_traffic(standing: Standing, cgroups: Mapping[int, tuple[int, str]]) -> Chains:
     """Packets that the router itself sends, up to the user's rules, and the source address that they leave with."""
+    marks, uplinks, there = standing.marks, standing.uplinks, standing.there
     devices = _device_set(u.device for u in there)
     known = {u.id for u in uplinks}
     return {
@@ -90,7 +101,7 @@ def own_traffic(
             "udp sport 546 udp dport 547 accept",
             "goto classify_out",
         ],
-        "classify_out": ["ct state established,related accept", *_others(families), "jump direct", "goto use"],
+        "classify_out": ["ct state established,related accept", *_others(standing.families), "jump direct", "goto use"],
         "use": [
             *(
                 f'socket cgroupv2 level {level} "{quoted(path)}" goto w_{number}'
@@ -102,22 +113,23 @@ def own_traffic(
         "bound": [
             *_prefix_accepts(there),
             *_source_maps(there),
-            *_device_map("oifname", {u.id: u for u in there if not u.main_default}, "w"),
+            *_device_map("oifname", [u for u in there if not u.main_default], "w"),
             "goto rules",
         ],
         "source": _masquerades(there),
     }
 
 
-def verdicts(marks: MarkSpace, uplinks: Sequence[Uplink]) -> Chains:
+def verdicts(standing: Standing) -> Chains:
     """What each possible decision does. The packet's mark comes first: without a connection the rest does not apply."""
+    marks = standing.marks
     return {
         **{
             f"w_{u.id}": [
                 f"counter name wan_{u.id} meta mark set {_with('meta', marks, marks.of(u.id))} "
                 f"ct mark set {_with('ct', marks, marks.of(u.id))}"
             ]
-            for u in uplinks
+            for u in standing.uplinks
         },
         "w_def": [
             f"meta mark set {_with('meta', marks, marks.default)} ct mark set {_with('ct', marks, marks.default)}"
@@ -142,10 +154,10 @@ def _others(families: Sequence[str]) -> list[str]:
     return [f"meta nfproto {family} accept" for family in FAMILIES if family not in families]
 
 
-def _device_map(key: str, uplinks: Mapping[int, Uplink], chain: str) -> list[str]:
+def _device_map(key: str, uplinks: Sequence[Uplink], chain: str) -> list[str]:
     """To the chain of the uplink of a family and device; of several uplinks on one device, the first."""
     ways: dict[str, int] = {}
-    for u in uplinks.values():
+    for u in uplinks:
         ways.setdefault(f"{u.family} . {device(u.device or '')}", u.id)
     if not ways:
         return []

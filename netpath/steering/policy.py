@@ -146,12 +146,11 @@ def sticky_lines(
     def remember(uplink: int) -> str:
         return f"update @{sticky_set(rule.key, family, uplink)} {{ {address} timeout {rule.timeout}s }}"
 
-    # A client whose uplink went away must not jump back when it returns: it is forgotten there as it is decided anew.
-    forget = " ".join(f"delete @{sticky_set(rule.key, family, uplink)} {{ {address} }}" for uplink in everyone)
     mark = f"meta mark & {view.marks.mask:#x}"
     return [
         *(f"{address} @{sticky_set(rule.key, family, uplink)} {remember(uplink)} goto w_{uplink}" for uplink in now),
-        forget,
+        # A client whose uplink went away must not jump back when it returns: it is forgotten there, then decided anew.
+        *(f"delete @{sticky_set(rule.key, family, uplink)} {{ {address} }}" for uplink in everyone),
         f"jump {chosen}",
         *(f"{mark} == {view.marks.of(uplink):#x} {remember(uplink)}" for uplink in now),
     ]

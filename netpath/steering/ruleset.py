@@ -56,12 +56,13 @@ def ruleset(
     view = SteeringView.of(config, {u.name: u.id for u in uplinks})
     enabled = {i.name for i in config.interfaces if i.enabled}
     there = [u for u in uplinks if u.name in enabled and u.device]
+    standing = fixed.Standing(view.marks, uplinks, there, served(config), bool(config.globals.rt_table_lookup))
     wanted = {
-        **fixed.entry(view.marks, uplinks, there, served(config)),
-        **fixed.own_traffic(view.marks, uplinks, there, cgroups, served(config)),
+        **fixed.entry(standing),
+        **fixed.own_traffic(standing, cgroups),
         **_user_rules(config, rule_counters),
         **dict(chains(view, usable, {p.name for p in view.policies})),
-        **fixed.verdicts(view.marks, uplinks),
+        **fixed.verdicts(standing),
     }
     sets = _sets(config, view)
     gone_chains = sorted(set(existing_chains) - wanted.keys())

@@ -94,16 +94,17 @@ def apportion(weights: Sequence[int], seats: int) -> list[int]:
 def interleave(weights: tuple[int, ...]) -> tuple[int, ...]:
     """Indices of `weights`, each as often as its weight says, spread evenly: (3, 2) gives 0 1 0 1 0.
 
-    Smooth weighted round robin: each step gives everybody its weight in credit, the richest is chosen and pays for all.
+    After any number of steps nobody is a whole step ahead of or behind its share (R. Tijdeman, The chairman assignment
+    problem, 1980): a step goes to the one whose next turn is due first among those that are behind by enough.
     """
-    total = sum(weights)
-    credit = [0] * len(weights)
+    total, enough = sum(weights), max(2 * len(weights) - 2, 1)
+    had = [0] * len(weights)
     order = []
-    for _ in range(total):
-        credit = [c + w for c, w in zip(credit, weights, strict=True)]
-        richest = credit.index(max(credit))
-        credit[richest] -= total
-        order.append(richest)
+    for step in range(1, total + 1):
+        behind = [i for i, w in enumerate(weights) if (w * step - had[i] * total) * enough >= total]
+        chosen = min(behind, key=lambda i: ((had[i] + 1) * enough - 1) / weights[i])
+        had[chosen] += 1
+        order.append(chosen)
     return tuple(order)
 
 

@@ -8,17 +8,15 @@ them leaves them hanging on a dead uplink for minutes.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from netpath.handover import Applied
 from netpath.kernel import conntrack
 from netpath.kernel.nft import Nft, NftError
 from netpath.model import Interface
-from netpath.steering.policy import SteeringView, swap
-from netpath.steering.slots import active
+from netpath.steering.policy import FAMILIES, SteeringView, swap
+from netpath.steering.slots import shares
 from netpath.tracker.journal import Journal
-
-FAMILIES = ("ipv4", "ipv6")
 
 
 class Switch:
@@ -78,10 +76,10 @@ class Switch:
     def _flush(self, view: SteeringView, before: frozenset[str], after: frozenset[str]) -> list[str]:
         """Delete connections that must be decided again; names of the uplinks whose entries went."""
         failed = before - after
-        whole = {n for n in failed if self._wants(n, "disconnected", "ifdown") and _has_alternative(view, n, after)}
+        whole = {n for n in failed if self._wants(n, "disconnected", "ifdown") and _allied(view, n, after)}
         recovered = after - before
         if recovered:
-            whole |= {n for n in self._interfaces if n not in after and _share_policy(view, n, recovered)}
+            whole |= {n for n in self._interfaces if n not in after and _allied(view, n, recovered)}
             left = _active(view, before) - _active(view, after)
             whole |= {n for n in left & after if self._interfaces[n].metered}
             if any(self._wants(n, "connected", "ifup") for n in recovered):
@@ -97,18 +95,14 @@ class Switch:
         return interface is not None and any(e in interface.flush_conntrack for e in events)
 
 
-def _has_alternative(view: SteeringView, name: str, usable: frozenset[str]) -> bool:
-    """Whether some policy that names this interface has another way out (else its flows may as well wait)."""
-    return any(
-        any(m.interface == name for m in p.members) and any(m.interface in usable for m in p.members)
-        for p in view.policies
-    )
+def _allied(view: SteeringView, name: str, others: Collection[str]) -> bool:
+    """Whether some policy that names this interface has one of `others`, of the same family, to offer instead.
 
-
-def _share_policy(view: SteeringView, name: str, others: Iterable[str]) -> bool:
-    wanted = set(others)
+    If not, flows may as well wait for it: nothing could take them over.
+    """
+    peers = {n for n in others if n != name and view.families.get(n) == view.families.get(name)}
     return any(
-        any(m.interface == name for m in p.members) and any(m.interface in wanted for m in p.members)
+        any(m.interface == name for m in p.members) and any(m.interface in peers for m in p.members)
         for p in view.policies
     )
 
@@ -116,8 +110,9 @@ def _share_policy(view: SteeringView, name: str, others: Iterable[str]) -> bool:
 def _active(view: SteeringView, usable: frozenset[str]) -> set[str]:
     """Interfaces that some policy sends new flows to."""
     return {
-        member.interface
+        interface
         for policy in view.policies
         for family in FAMILIES
-        for member in active(policy, view.families, usable, family)
+        for interface, percent in shares(policy, view.families, view.ids, usable, family).items()
+        if percent
     }

@@ -14,11 +14,11 @@ from netpath import __version__
 from netpath.kernel import cgroup
 from netpath.kernel.nft import NftError, version
 from netpath.model import Interface, State, TrackMethod
-from netpath.steering.slots import active, shares
+from netpath.steering.policy import FAMILIES
+from netpath.steering.slots import shares
 from netpath.tracker.daemon import Daemon
 from netpath.tracker.metrics import Metrics
 
-FAMILIES = ("ipv4", "ipv6")
 Request = dict[str, Any]
 Reply = dict[str, Any]
 
@@ -145,7 +145,7 @@ class Verbs:
                         }
                         for m in policy.members
                     ],
-                    "active": {f: [m.interface for m in active(policy, view.families, usable, f)] for f in FAMILIES},
+                    "active": {f: [n for n, v in percent[f].items() if v] for f in FAMILIES},
                 }
             )
         return {"policies": rows}
@@ -157,7 +157,9 @@ class Verbs:
         view, usable = applied.view, self._daemon.usable
         return {
             p.name: [
-                {"interface": n, "percent": v} for n, v in shares(p, view.families, view.ids, usable, family).items()
+                {"interface": n, "percent": v}
+                for n, v in shares(p, view.families, view.ids, usable, family).items()
+                if v
             ]
             for p in view.policies
         }

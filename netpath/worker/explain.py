@@ -100,7 +100,7 @@ class _Case:
             if policy.last_resort == "default":
                 return self._main(rule=rule, policy=policy.name, rejected=rejected)
             return self._reply(rule=rule, policy=policy.name, rejected=rejected)
-        names = ", ".join(f"{n} {v} %" for n, v in percent.items())
+        names = ", ".join(f"{n} {v} %" for n, v in percent.items() if v)
         self.why.append(f"policy {policy.name} ({policy.mode}) uses metric {members[0].metric}: {names}")
         chosen = self._sticky(rule, [m.interface for m in members]) or self._certain(policy)
         if chosen is None:
@@ -113,7 +113,7 @@ class _Case:
             uplink=chosen,
             device=uplink.device if uplink else None,
             gateway=uplink.gateway if uplink else None,
-            shares=[{"interface": n, "percent": v} for n, v in percent.items()],
+            shares=[{"interface": n, "percent": v} for n, v in percent.items() if v],
         )
 
     def _sticky(self, rule: Rule, members: list[str]) -> str | None:

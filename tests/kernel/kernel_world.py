@@ -26,7 +26,7 @@ class World:
 
     def run(self, *argv: str, stdin: str = "") -> str:
         done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False, timeout=60)
-        assert done.returncode == 0, f"{argv}: {done.stderr}"
+        assert done.returncode == 0, f"{argv}: {done.stderr[:500]}"
         return done.stdout
 
     def ip(self, commands: str) -> None:

@@ -19,9 +19,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+# Worlds and golden files of the unit tests; their names sort after this module's, so that it is imported first.
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "steering"))
 
-from netpath.steering.routing import Routing  # noqa: E402
+from netpath.steering.routing import Routing
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _counter = itertools.count()
@@ -41,7 +42,7 @@ QUIET = (
 def run(*argv: str, text: str = "") -> str:
     """Standard output of a command that must succeed."""
     done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{' '.join(argv)}: {done.stderr}\n{text}"
+    assert done.returncode == 0, f"{' '.join(argv)}: {done.stderr}\n{text[:4000]}"
     return done.stdout
 
 
@@ -73,7 +74,8 @@ class Box:
         run("ip", "netns", "del", self.name)
 
     def run(self, *argv: str, text: str = "") -> str:
-        return run("ip", "netns", "exec", self.name, *argv, text=text)
+        # Not `ip netns exec`, which hides /sys/fs/cgroup.
+        return run("nsenter", f"--net=/run/netns/{self.name}", *argv, text=text)
 
     def ip(self, *argv: str) -> str:
         return run("ip", "-n", self.name, *argv)
@@ -92,6 +94,10 @@ class Box:
     def names(self, kind: str) -> list[str]:
         """Names of the table's chains or sets."""
         return [item[kind]["name"] for item in self.listing() if kind in item]
+
+    def tables(self) -> str:
+        """Tables that stand, one a line; empty when there is none."""
+        return self.run("nft", "list", "tables")
 
     def rule_packets(self) -> dict[str, int]:
         """Chain -> packets of its anonymous counter."""
@@ -226,7 +232,7 @@ def _body(proto: int, sport: int, dport: int, flags: int, pseudo: bytes) -> byte
 
 
 def _checksum(data: bytes) -> int:
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return total ^ 0xFFFF

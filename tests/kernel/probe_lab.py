@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pyroute2 import netns
+from pyroute2 import netns  # type: ignore[import-untyped]
 
 from netpath.model import Tracking, TrackMethod, Uplink
 from netpath.probe.base import Context
@@ -113,7 +114,7 @@ class ProbeLab:
         child = subprocess.Popen(
             ["ip", "netns", "exec", self.provider, *command],
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
             text=True,
         )
         self._children.append(child)
@@ -126,12 +127,15 @@ class ProbeLab:
 
     def drop(self, what: str) -> None:
         """The provider drops what matches, as silently as a real one: `ip saddr 192.0.2.2`."""
-        self.at_provider(
-            "nft -f -", f"add table inet cut\nflush table inet cut\n{_CHAIN}\nadd rule inet cut pre {what} drop"
-        )
+        rule = f"flush table inet cut\nadd rule inet cut pre {what} drop"
+        self.at_provider("nft -f -", f"add table inet cut\n{_CHAIN}\n{rule}")
 
     def heal(self) -> None:
-        self.at_provider("nft flush table inet cut")
+        self.at_provider("nft -f -", "add table inet cut\nflush table inet cut")
+
+    def wire(self, number: int, prefix: str, prefix6: str) -> None:
+        """Connect uplink `number` (again)."""
+        _wire(self.router, self.provider, number, prefix, prefix6)
 
     def stop(self) -> None:
         for child in self._children:
@@ -140,6 +144,27 @@ class ProbeLab:
             if child.stdout is not None:
                 child.stdout.close()
         self.loop.close()
+
+
+class Counter:
+    """An nft counter; its table goes with the `with` block."""
+
+    def __init__(self, namespace: str, hook: str, rule: str) -> None:
+        self._nft = f"ip netns exec {namespace} nft"
+        self._hook, self._rule = hook, rule
+
+    def __enter__(self) -> Counter:
+        chain = f"add chain inet seen c {{ type filter hook {self._hook} priority 300; }}"
+        run(f"{self._nft} -f -", f"add table inet seen\n{chain}\nadd rule inet seen c {self._rule} counter\n")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        run(f"{self._nft} delete table inet seen")
+
+    @property
+    def packets(self) -> int:
+        words = run(f"{self._nft} list table inet seen").split()
+        return int(words[words.index("packets") + 1])
 
 
 _CHAIN = "add chain inet cut pre { type filter hook prerouting priority -300; }"
@@ -158,13 +183,18 @@ def _wire(router: str, provider: str, number: int, prefix: str, prefix6: str) ->
     run(f"ip -n {router} route add default via {prefix}.1 dev {wan} table {table}")
     run(f"ip -n {router} -6 route add default via fe80::1 dev {wan} table {table}")
     for family in ("-4", "-6"):
-        run(f"ip -n {router} {family} rule add oif {wan} lookup {table}")
+        if f"oif {wan} " not in run(f"ip -n {router} {family} rule"):
+            run(f"ip -n {router} {family} rule add oif {wan} lookup {table}")
+
+
+_numbers = itertools.count()
 
 
 @contextlib.contextmanager
 def probe_lab() -> Iterator[ProbeLab]:
     """Make the namespaces, enter the router, and undo everything."""
-    router, provider = f"npprobe-r{os.getpid()}", f"npprobe-p{os.getpid()}"
+    unique = f"{os.getpid()}-{next(_numbers)}"
+    router, provider = f"npprobe-r{unique}", f"npprobe-p{unique}"
     lab = None
     try:
         for namespace in (router, provider):

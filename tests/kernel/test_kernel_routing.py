@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from kernel_world import World
 
-from netpath.kernel import routing
+from netpath.kernel import routing, rtnl
 from netpath.kernel.netlink import NetlinkError
 from netpath.steering.routing import IpRule, Route, Routing
 
@@ -181,19 +181,20 @@ def test_a_rule_that_stands_twice_is_made_single(world: World, monkeypatch: pyte
     assert listing(world) == before
 
 
+# Protocols by number: `ip -batch` mixes up names that follow numbers.
 FOREIGN = """\
-rule add fwmark 0x100/0x3f00 lookup 1001 priority 6401 protocol static
+rule add fwmark 0x100/0x3f00 lookup 1001 priority 6401 protocol 4
 rule add fwmark 0x700/0x3f00 lookup 77 priority 6407
 rule add not fwmark 0/0x3f00 lookup main suppress_prefixlength 0 priority 6000 protocol 99
 rule add lookup 77 priority 5999 protocol 78
 rule add lookup 77 priority 7000 protocol 78
-route add 203.0.113.0/24 via 198.51.100.2 dev wan1 table 1001 proto static
-route add default via 198.51.100.2 dev wan1 table 1001 proto static metric 5
+route add 203.0.113.0/24 via 198.51.100.2 dev wan1 table 1001 proto 4
+route add default via 198.51.100.2 dev wan1 table 1001 proto 4 metric 5
 route add default via 198.51.100.2 dev wan1 table 500 proto 78
 route add 203.0.113.0/24 via 198.51.100.2 dev wan1 proto 78
--6 rule add fwmark 0x100/0x3f00 unreachable priority 6701 protocol boot
--6 route add default via 2001:db8:1::1 dev wan1 table 1001 proto ra
--6 route add 2001:db8:77::/48 via 2001:db8:1::1 dev wan1 table 1001 proto static
+-6 rule add fwmark 0x100/0x3f00 unreachable priority 6701 protocol 3
+-6 route add default via 2001:db8:1::1 dev wan1 table 1001 proto 9
+-6 route add 2001:db8:77::/48 via 2001:db8:1::1 dev wan1 table 1001 proto 4
 """
 
 
@@ -297,7 +298,7 @@ def test_ipv6_switched_off_is_a_warning_and_ipv4_works(world: World) -> None:
 def test_a_kernel_without_ipv6_is_one_warning(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no such kernel here; this address family has no rules in any kernel, and is refused the same way."""
     world.uplinks(1)
-    monkeypatch.setitem(routing.FAMILIES, "ipv6", socket.AF_APPLETALK)
+    monkeypatch.setitem(rtnl.FAMILIES, "ipv6", socket.AF_APPLETALK)
     changes = routing.apply(Routing(wanted(1).rules, tuple(r for r in wanted(1).routes if r.family == "ipv4")))
     assert changes.warnings == ["this kernel has no ipv6 rules: ipv6 is not steered"]
     assert leads_to(world, "203.0.113.9", mark=0x100) == "wan1"

@@ -245,6 +245,12 @@ def test_initial_state_offline_must_prove_itself() -> None:
     assert world.now < 2.0
 
 
+def test_a_first_round_that_is_lost_delays_the_proof_by_one_round() -> None:
+    world = World(tracking(up=3), lambda _t, at: RTT if at > 0 else None, initial=State.OFFLINE)
+    world.run_to(State.ONLINE)
+    assert [t.at for t in world.transitions] == pytest.approx([0.5 + RTT, 1.5 + RTT])
+
+
 def test_initial_state_online_is_used_as_soon_as_the_link_is_there() -> None:
     world = World(link_up=False)
     assert world.at(State.OFFLINE)
@@ -356,6 +362,24 @@ def test_a_reload_in_an_outage_does_not_forget_it() -> None:
     world.run_to(State.OFFLINE, limit=5)
     world.reconfigure(tracking(interval=3.0))
     assert world.at(State.OFFLINE)
+
+
+def test_a_reload_in_an_outage_gives_new_targets_their_chance() -> None:
+    world = World(tracking(targets=ONE), never)
+    world.run_to(State.DISCONNECTING)
+    world.answer = lambda target, _at: 0.9 if target == TWO[1] else None
+    world.reconfigure(tracking(targets=TWO[1:]))
+    world.run(world.now + 60)
+    assert world.path() == [State.DISCONNECTING, State.ONLINE]
+
+
+@pytest.mark.parametrize("change", [{"targets": TWO[:1]}, {"reliability": 2}])
+def test_a_reload_that_makes_a_dead_target_matter(change: dict[str, object]) -> None:
+    world = World(tracking(), lambda target, _at: RTT if target == TWO[1] else None)
+    world.run(600.0)
+    assert world.transitions == []
+    world.reconfigure(tracking(**change))
+    world.run_to(State.OFFLINE, limit=12)
 
 
 def test_tracking_that_is_added_starts_from_online() -> None:

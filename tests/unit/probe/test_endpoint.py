@@ -84,6 +84,7 @@ def test_tcp_targets() -> None:
         (b"HTTP/2 200", None),
         (b"SSH-2.0-x 200 y", None),
         (b"HTTP/1.1 2000", None),
+        (b"HTTP/1.1 2x0 OK", None),
         (b"HTTP/1.1", None),
         (b"\xff" * 50, None),
         (b"", None),

@@ -212,7 +212,7 @@ _RANDOM: Mapping[str, Any] = {
 
 
 def random_flow(random: Random, rules: Sequence[Rule], ingress: Sequence[tuple[str | None, str | None]]) -> Flow:
-    """A flow at or right beside the edges of some rule's criteria. `ingress`: devices and MAC addresses to choose from."""
+    """A flow at or right beside the edges of some rule's criteria, by one of `ingress` (device, MAC address)."""
     near = random.choice(rules)
     family = near.family if near.family != "any" else random.choice(("ipv4", "ipv6"))
     protocol = _near_range(random, near.proto, 255, random.choice(PROTOCOLS))

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`python -m bench [NAME ...] [--quick] [--write]`: measure NetPath's budgets; under 6 minutes for all of them.
+
+A missed budget is printed and is no failure. Exit code 1: something could not be measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from bench import datapath, document, failover, load, resident, switch
+from bench.figure import Figure, Missing, Row, plain
+from netpath.lab import LabError
+
+MEASUREMENTS: Mapping[str, tuple[str, Callable[[bool], Sequence[Figure]]]] = {
+    "resident": ("memory and CPU time of the tracker", resident.measure),
+    "load": ("full load and reload", load.measure),
+    "switch": ("policy switch", switch.measure),
+    "carrier": ("failover after carrier loss", failover.carrier),
+    "silent": ("failover after silent loss", failover.silent),
+    "defaults": ("failover after silent loss, shipped defaults", failover.defaults),
+    "datapath": ("cost of a packet", datapath.measure),
+}
+UBUS = Missing(
+    "`ubus call netpath status` through rpcd", "1.5 x an empty plugin", "OpenWrt's ubusd and rpcd are not here"
+)
+
+
+def main() -> int:
+    """Measure what was asked for, print it, and write it into docs/benchmarks.md when told to."""
+    options = _arguments()
+    rows: list[Row] = []
+    failed = False
+    for name in options.names or MEASUREMENTS:
+        title, measure = MEASUREMENTS[name]
+        began = time.monotonic()
+        print(f"{name}: {title} ...", file=sys.stderr, flush=True)
+        try:
+            rows += measure(options.quick)
+        except (LabError, OSError, subprocess.SubprocessError) as error:
+            failed = True
+            rows.append(Missing(title, "-", str(error).splitlines()[0]))
+            print(f"{name}: {error}", file=sys.stderr, flush=True)
+        print(f"{name}: took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    if not options.names:
+        rows.append(UBUS)
+    print("\n".join(document.machine()), plain(rows), sep="\n\n", end="")
+    if options.write and not failed:
+        document.write(rows)
+    return int(failed)
+
+
+def _arguments() -> argparse.Namespace:
+    names = "".join(f"\n  {name:10} {title}" for name, (title, _) in MEASUREMENTS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=f"Measure NetPath's budgets.\n\nmeasurements:{names}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*MEASUREMENTS, []], help="only these measurements")
+    parser.add_argument("--quick", action="store_true", help="fewer runs: a look, no verdict")
+    parser.add_argument("--write", action="store_true", help=f"replace the figures in {document.DOCUMENT.name}")
+    options = parser.parse_args()
+    if options.write and (options.names or options.quick):
+        parser.error("--write needs all measurements in full")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a forwarded packet costs the processor, with NetPath and without.
+
+Frames are handed to the LAN end of a cable; veth devices pass a packet on at once, so the sending thread itself does
+all of the router's work: connection tracking, rules, routing, masquerading, up to the provider, which drops the packet
+at its first hook. Time divided by packets is therefore the cost of one; the sender's own part is in every figure alike.
+Each router has its own lab, and they take turns in bursts of a few milliseconds, so that a ratio compares neighbours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from bench import configurations, frames
+from bench.figure import Figure
+from bench.load import lan_path
+from netpath.lab import SERVERS, Lab, LabError
+from netpath.lab.namespace import wait_until
+
+PORT = 5000
+NEW_PACKETS = 4096
+ESTABLISHED_FLOWS = 64
+ESTABLISHED_REPEATS = 128
+FIRST_PORT = 2000
+NEW, ESTABLISHED = {10: 1.15, 1000: 1.25}, {10: 1.05, 1000: 1.05}
+"""Rules -> times the cost of bare forwarding."""
+PLAIN = "1000 plain rules, one after another"
+SAME = "bare forwarding again (the noise)"
+ONE_RULE = "bare forwarding and one ip rule"
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """A lab and what is sent through its router."""
+
+    lab: Lab
+    socket: socket.socket
+    fresh: frames.Batch
+    lasting: frames.Batch
+
+    def new(self) -> float:
+        """Microseconds a packet, each the first of its flow."""
+        self.lab.router.run(["conntrack", "-F"])
+        return _microseconds(lambda: self.fresh.send(self.socket), len(self.fresh))
+
+    def established(self) -> float:
+        """Microseconds a packet of flows that have seen a reply."""
+        return _microseconds(lambda: self.lasting.send(self.socket), len(self.lasting))
+
+    def forwarded(self) -> int:
+        """Packets that left by an uplink so far."""
+        links = json.loads(self.lab.router.run(["ip", "-j", "-s", "link"]))
+        names = {uplink.name for uplink in self.lab.uplinks}
+        return sum(link["stats64"]["tx"]["packets"] for link in links if link["ifname"] in names)
+
+
+def measure(quick: bool) -> list[Figure]:
+    """New and established flows with 10 and 1,000 rules against bare forwarding."""
+    rounds = 8 if quick else 40
+    kinds: dict[str, Callable[[Lab], object]] = {
+        "bare": _as_it_is,
+        SAME: _as_it_is,
+        ONE_RULE: lambda lab: lab.router.ip("rule add priority 6000 fwmark 0x100/0x3f00 lookup 1001\n"),
+        "10": lambda lab: lab.start_netpath(_configuration(lab, 10)),
+        "1000": lambda lab: lab.start_netpath(_configuration(lab, 1000)),
+        PLAIN: lambda lab: lab.router.nft(_plain_rules(1000)),
+    }
+    with ExitStack() as stack:
+        routers = {name: _router(stack, prepare) for name, prepare in kinds.items()}
+        for router in routers.values():
+            _cut(router.lab)
+        new = _interleave(routers, Router.new, NEW_PACKETS, rounds)
+        for router in routers.values():
+            _establish(router)
+        established = _interleave(routers, Router.established, ESTABLISHED_FLOWS * ESTABLISHED_REPEATS, rounds)
+    return [*_figures("NEW", new, NEW), *_figures("established", established, ESTABLISHED)]
+
+
+def _figures(kind: str, costs: Mapping[str, Sequence[float]], budgets: Mapping[int, float]) -> list[Figure]:
+    bare = costs["bare"]
+
+    def figure(title: str, key: str, budget: float | None = None) -> Figure:
+        ratios = tuple(mine / its for mine, its in zip(costs[key], bare, strict=True))
+        note = f"{statistics.median(costs[key]):.2f} us a packet, bare forwarding {statistics.median(bare):.2f}"
+        return Figure(f"{kind} packet, {title}", "x bare", ratios, budget, note=note)
+
+    return [
+        *(figure(f"{rules} rules", str(rules), budget) for rules, budget in budgets.items()),
+        *(figure(key, key) for key in (SAME, ONE_RULE, PLAIN)),
+    ]
+
+
+def _as_it_is(_: Lab) -> None:
+    """The lab's router: connection tracking and masquerading, nothing else."""
+
+
+def _configuration(lab: Lab, rules: int) -> str:
+    """All traffic meets the last of the rules and takes `wan`, as it does on the bare router."""
+    return lab.config(mode="failover", options=configurations.UNTRACKED, rules=configurations.rules(rules, "all"))
+
+
+def _plain_rules(count: int) -> str:
+    """What a rule-by-rule translation would load, at its shortest: the last one decides."""
+    decide = "meta mark set 0x100 ct mark set 0x100 accept"
+    lines = [f"ip daddr 203.0.113.{i % 200 + 1} udp dport {10000 + i} counter {decide}" for i in range(count - 1)]
+    body = "\n".join(["ct mark 0x100 meta mark set 0x100 accept", *lines, f"counter {decide}"])
+    return f"table inet plain {{\nchain in {{ type filter hook prerouting priority mangle;\n{body}\n}}\n}}\n"
+
+
+def _router(stack: ExitStack, prepare: Callable[[Lab], object]) -> Router:
+    lab = stack.enter_context(Lab(2))
+    prepare(lab)
+    if lab.flows(1)["wan"] != 1:
+        raise LabError("traffic does not take the uplink that it was meant to take")
+    path = lan_path(lab)
+    sock = stack.enter_context(lab.lan.inside(lambda: frames.packet_socket("eth0")))
+    fresh = frames.flows(path, range(FIRST_PORT, FIRST_PORT + NEW_PACKETS), PORT)
+    ports = range(FIRST_PORT, FIRST_PORT + ESTABLISHED_FLOWS)
+    lasting = frames.flows(path, [port for _ in range(ESTABLISHED_REPEATS) for port in ports], PORT)
+    return Router(lab, sock, fresh, lasting)
+
+
+def _cut(lab: Lab) -> None:
+    """Let the providers drop IPv4 at once, which keeps them out of the measurement; ARP goes on."""
+    for isp in lab.isps.values():
+        isp.nft("add rule netdev faults up meta protocol ip drop\n")
+
+
+def _establish(router: Router) -> None:
+    """Let real servers answer each of the lasting flows once."""
+    lab = router.lab
+    lab.router.run(["conntrack", "-F"])
+    for isp in lab.isps.values():
+        isp.nft("flush chain netdev faults up\n")
+    # Nobody on the LAN waits for the answers; without this, its refusals would delete the connections.
+    lab.lan.nft(f"table inet mute {{\nchain in {{ type filter hook input priority 0; udp sport {PORT} drop\n}}\n}}\n")
+    router.lasting.send(router.socket, 0, ESTABLISHED_FLOWS)
+
+    def answered() -> bool:
+        listed = lab.router.run(["conntrack", "-L", "-p", "udp", "--orig-dst", SERVERS["ipv4"][0]], check=False)
+        flows = [line for line in listed.splitlines() if f"dport={PORT} " in line]
+        return len(flows) == ESTABLISHED_FLOWS and not any("UNREPLIED" in line for line in flows)
+
+    wait_until(answered, 5.0, f"{ESTABLISHED_FLOWS} flows to be answered")
+    _cut(lab)
+
+
+def _interleave(
+    routers: Mapping[str, Router], cost: Callable[[Router], float], packets: int, rounds: int
+) -> dict[str, list[float]]:
+    """Costs by router, turn by turn, after one round that only warms up. Raises LabError when packets were lost."""
+    before = {name: router.forwarded() for name, router in routers.items()}
+    costs: dict[str, list[float]] = {name: [] for name in routers}
+    for _ in range(1 + rounds):
+        for name, router in routers.items():
+            costs[name].append(cost(router))
+    for name, router in routers.items():
+        lost = (1 + rounds) * packets - (router.forwarded() - before[name])
+        if lost > 0:
+            raise LabError(f"{name}: {lost} packets did not leave the router")
+    return {name: found[1:] for name, found in costs.items()}
+
+
+def _microseconds(work: Callable[[], None], packets: int) -> float:
+    with _undisturbed():
+        began = time.perf_counter_ns()
+        work()
+        return (time.perf_counter_ns() - began) / packets / 1000
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """One processor for this thread, before all ordinary programs. Raises PermissionError where that is forbidden."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        os.sched_setaffinity(0, allowed)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The figures in docs/benchmarks.md, and on what machine they were measured."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.figure import Row, markdown
+
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- figures: written by `python -m bench --write` -->", "<!-- end of figures -->"
+
+
+def write(rows: Sequence[Row]) -> None:
+    """Replace what stands between the two marks. Raises ValueError when they are not there."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{DOCUMENT}: the lines {BEGIN!r} and {END!r} are missing")
+    machine_lines = "".join(f"- {line}\n" for line in machine())
+    DOCUMENT.write_text(f"{head}{begin}\n{machine_lines}\n{markdown(rows)}{end}{tail}", encoding="utf-8")
+
+
+def machine() -> list[str]:
+    """Machine, kernel, programs and date, a line each."""
+    cpus = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    total = next(int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal"))
+    nft = subprocess.run(["nft", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+    return [
+        f"machine: {len(cpus) or os.cpu_count()} x {cpus[0] if cpus else platform.machine()}, {total >> 20} GiB",
+        f"kernel: {platform.release()}; Python {platform.python_version()}; nft {nft.removeprefix('v')}",
+        f"date: {time.strftime('%Y-%m-%d')}",
+    ]
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines()

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One measured budget, and how it is told. Pure."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+HEADINGS = ("what", "at most", "measured: median (least-most, runs)", "ratio", "budget")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What was measured. `values` are the single runs, in `unit`; `note` says what else the reader should know."""
+
+    what: str
+    unit: str
+    values: tuple[float, ...]
+    budget: float | None = None
+    """None: told for comparison, nothing was promised."""
+    worst: bool = False
+    """Judge the greatest value instead of the median."""
+    note: str = ""
+
+    @property
+    def judged(self) -> float:
+        return max(self.values) if self.worst else statistics.median(self.values)
+
+    @property
+    def met(self) -> bool | None:
+        """None without a budget."""
+        return None if self.budget is None else self.judged <= self.budget
+
+    def cells(self) -> tuple[str, ...]:
+        """Texts for the columns of HEADINGS."""
+        ratio = f"{self.judged / self.budget:.2f}" if self.budget else "-"
+        verdict = {None: "-", True: "met", False: "missed"}[self.met]
+        budget = "-" if self.budget is None else f"{short(self.budget)} {self.unit}".strip()
+        return (self.what, budget, self._measured(), ratio, verdict)
+
+    def _measured(self) -> str:
+        middle = f"{short(statistics.median(self.values))} {self.unit}".strip()
+        if len(self.values) == 1:
+            return middle
+        extent = f"{short(min(self.values))}-{short(max(self.values))}, {len(self.values)} runs"
+        return f"{middle} ({extent})"
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A budget without a value."""
+
+    what: str
+    budget: str
+    reason: str
+
+    def cells(self) -> tuple[str, ...]:
+        """Texts for the columns of HEADINGS."""
+        return (self.what, self.budget, f"not measured on this machine: {self.reason}", "-", "-")
+
+
+Row = Figure | Missing
+
+
+def short(value: float) -> str:
+    """Three significant digits, and no digits after the point that say nothing."""
+    if value == int(value) or abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def plain(rows: Sequence[Row]) -> str:
+    """An aligned table for a terminal, notes below their lines."""
+    table = [HEADINGS, *(row.cells() for row in rows)]
+    widths = [max(len(cells[i]) for cells in table) for i in range(len(HEADINGS))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)).rstrip() for cells in table]
+    for row, at in zip(reversed(rows), range(len(rows), 0, -1), strict=True):
+        if isinstance(row, Figure) and row.note:
+            lines.insert(at + 1, f"    {row.note}")
+    return "\n".join(lines) + "\n"
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The same as a table of Markdown; notes are numbered and follow it."""
+    lines = [_line(HEADINGS), _line(["---"] * len(HEADINGS))]
+    notes: list[str] = []
+    for row in rows:
+        cells = list(row.cells())
+        if isinstance(row, Figure) and row.note:
+            notes.append(row.note)
+            cells[2] += f" [{len(notes)}]"
+        lines.append(_line(cells))
+    return "\n".join([*lines, "", *(f"{number}. {note}" for number, note in enumerate(notes, 1))]) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Full load and reload of 1,000 rules."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+from bench import configurations, frames
+from bench.figure import Figure
+from netpath.lab import SERVERS, Lab, LabError
+
+RULES = 1000
+START, RELOAD = 1.0, 0.3
+"""Seconds."""
+PORT = 9
+"""Discarded by the providers: these packets only have to leave the router."""
+PAUSE = 0.002
+AT_ONCE = 10
+"""New flows every PAUSE seconds, and as many packets of flows that last."""
+COUNTERS = """
+table inet bench {
+  counter steered { }
+  counter unsteered { }
+  chain out { type filter hook postrouting priority 0;
+    oifname "wan" udp dport 9 counter name unsteered
+    oifname "wan2" udp dport 9 counter name steered
+  }
+}
+"""
+
+
+def measure(quick: bool) -> list[Figure]:
+    """Main prefers `wan`, the only policy uses `wan2`: where a packet leaves tells whether it was steered."""
+    with Lab(2) as lab:
+        text = configuration(lab)
+        starts = [_start(lab, text) for _ in range(3 if quick else 6)][1:]
+        lab.start_netpath(text)
+        replies, unsteered, steered = _reloads(lab, 3 if quick else 10)
+    note = f"the first run, which may compile bytecode, is left out; {RULES} rules, both families"
+    return [
+        Figure("full load, 2 uplinks, 1000 rules: start to packets steered", "s", tuple(starts), START, note=note),
+        Figure("reload of the same: request to reply", "s", tuple(replies), RELOAD),
+        Figure(
+            "packets unsteered during these reloads",
+            "",
+            (float(unsteered),),
+            0.0,
+            note=f"of {steered + unsteered}, half of them the first of a new flow",
+        ),
+    ]
+
+
+def configuration(lab: Lab) -> str:
+    """1,000 rules and a policy that uses `wan2` only."""
+    rules = configurations.rules(RULES, "second")
+    members = [f"{uplink.interface(family)}_m1_w1" for uplink in lab.uplinks[1:] for family in uplink.families]
+    extra = configurations.policies(["second"], members)
+    return lab.config(options=configurations.UNTRACKED, rules=rules, extra=extra)
+
+
+def _start(lab: Lab, text: str) -> float:
+    """Seconds from executing `netpath run` to the sending of the first new flow that it steers; then stop it."""
+    with lab.pulse(interval=0.002, timeout=0.5, concurrency=1000) as pulse:
+        pulse.wait(lambda record: record.outcome == "wan")
+        began = time.monotonic()
+        process = lab.start_netpath(text)
+        first = pulse.wait(lambda record: record.outcome == "wan2", since=began)
+    process.stop()
+    if process.wait():
+        raise LabError(f"NetPath did not stop properly:\n{process.output()}")
+    return first.sent - began
+
+
+def _reloads(lab: Lab, times: int) -> tuple[list[float], int, int]:
+    """(seconds of each, packets unsteered, packets steered)."""
+    for isp in lab.isps.values():
+        isp.nft(f"add rule inet isp origin udp dport {PORT} drop\n")
+    sender = _Sender(lab)
+    sender.settle()
+    lab.router.nft(COUNTERS)
+    seconds = []
+    with sender:
+        for _ in range(times):
+            began = time.monotonic()
+            reply = lab.call({"cmd": "reload"})
+            seconds.append(time.monotonic() - began)
+            if "error" in reply:
+                raise LabError(f"reload: {reply['error']}")
+    return seconds, _packets(lab, "unsteered"), _packets(lab, "steered")
+
+
+def _packets(lab: Lab, counter: str) -> int:
+    listed = json.loads(lab.router.run(["nft", "-j", "list", "counter", "inet", "bench", counter]))
+    return int(listed["nftables"][1]["counter"]["packets"])
+
+
+class _Sender:
+    """Sends packets of new and of lasting flows from a LAN client all the while, in a thread."""
+
+    def __init__(self, lab: Lab) -> None:
+        path = lan_path(lab)
+        self._lasting = frames.flows(path, range(1100, 1100 + AT_ONCE), PORT)
+        self._fresh = frames.flows(path, range(2000, 62000), PORT)
+        self._socket = lab.lan.inside(lambda: frames.packet_socket("eth0"))
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def settle(self) -> None:
+        """Open the lasting flows."""
+        self._lasting.send(self._socket)
+
+    def _run(self) -> None:
+        at = 0
+        while not self._stop.wait(PAUSE):
+            self._fresh.send(self._socket, at, AT_ONCE)
+            self._lasting.send(self._socket)
+            at = (at + AT_ONCE) % len(self._fresh)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._socket.close()
+
+
+def lan_path(lab: Lab, dst: str = SERVERS["ipv4"][0]) -> frames.Path:
+    """From the LAN's first client to a server by the router."""
+    router, client = (
+        json.loads(ns.run(["ip", "-j", "link", "show", "dev", device]))[0]["address"]
+        for ns, device in ((lab.router, "lan"), (lab.lan, "eth0"))
+    )
+    return frames.Path(_mac(client), _mac(router), lab.clients_of()[0], dst)
+
+
+def _mac(text: str) -> bytes:
+    return bytes.fromhex(text.replace(":", ""))

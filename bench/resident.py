@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the tracker holds and burns while nothing happens: memory and CPU time."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from bench.figure import Figure
+from netpath.lab import SERVERS, Lab, Process, UplinkSpec
+
+MANY = 60
+SETTLE_SECONDS = 5.0
+STEADY_SECONDS = 15.0
+CPU_SECONDS = 30.0
+TARGETS = 4
+MEMORY = {2: 20.0, MANY: 30.0}
+"""Uplinks -> MiB."""
+CPU = 0.4
+"""Seconds a minute."""
+
+
+def measure(quick: bool) -> list[Figure]:
+    """Memory with 2 and 60 uplinks, and CPU time with 2, each uplink with 4 targets pinged every second."""
+    few, cpu, note = _run(2, 10.0 if quick else CPU_SECONDS)
+    many, busy, note_many = _run(MANY, 5.0 if quick else STEADY_SECONDS)
+    return [
+        Figure("resident tracker, 2 uplinks", "MiB PSS", (few,), MEMORY[2], note=note),
+        Figure(f"resident tracker, {MANY} uplinks", "MiB PSS", (many,), MEMORY[MANY], note=note_many),
+        Figure("tracker CPU, 2 uplinks x 4 targets each second", "s a minute", (cpu,), CPU),
+        Figure(f"tracker CPU, {MANY} uplinks x 4 targets each second", "s a minute", (busy,)),
+    ]
+
+
+def _run(uplinks: int, seconds: float) -> tuple[float, float, str]:
+    """(MiB, CPU seconds a minute, what to say of the memory) of a tracker that has been steady for `seconds`."""
+    specs = [UplinkSpec("wan" if number == 1 else f"wan{number}", ipv6=False) for number in range(1, uplinks + 1)]
+    options = {"track_targets": SERVERS["ipv4"][:TARGETS], "interval": "1s"}
+    with Lab(specs) as lab:
+        process = lab.start_netpath(lab.config(options=options))
+        lab.wait_status(30.0, **dict.fromkeys((spec.name for spec in specs), "online"))
+        time.sleep(SETTLE_SECONDS)
+        before, began = cpu_seconds(process.pid), time.monotonic()
+        time.sleep(seconds)
+        used, elapsed = cpu_seconds(process.pid) - before, time.monotonic() - began
+        memory, note = _memory(process)
+        return memory, used * 60 / elapsed, note
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far, without its children (proc(5), /proc/PID/stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _memory(process: Process) -> tuple[float, str]:
+    """PSS in MiB as if no other Python process ran, and the raw values.
+
+    The lab itself runs Python; pages that the tracker shares with it would count only in part, which no router would
+    give. So mappings of files that this very process maps too are counted in full: too much rather than too little,
+    because among them is the C library, which everything shares.
+    """
+    ours = {_file(line) for line in Path("/proc/self/maps").read_text().splitlines()}
+    total, shared = 0, False
+    for line in Path(f"/proc/{process.pid}/smaps").read_text().splitlines():
+        key, _, value = line.partition(":")
+        if key == ("Rss" if shared else "Pss"):
+            total += int(value.split()[0])
+        elif " " in key:
+            shared = _file(line) != "" and _file(line) in ours
+    raw = dict(line.split()[:2] for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()[1:])
+    note = (
+        f"RSS {int(raw['Rss:']) / 1024:.1f}, PSS {int(raw['Pss:']) / 1024:.1f} MiB; the PSS profits from the lab's own "
+        "Python processes, so files that they map too are counted in full here"
+    )
+    return total / 1024, note
+
+
+def _file(line: str) -> str:
+    """The file of a line of /proc/PID/maps; "" for anonymous memory."""
+    words = line.split(maxsplit=5)
+    return words[5] if len(words) == 6 and words[5].startswith("/") else ""

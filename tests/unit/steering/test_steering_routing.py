@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The ip rules and routes that a configuration asks for."""
+
+from __future__ import annotations
+
+import pytest
+from steering_worlds import config, interface, rule, uplink
+
+from netpath.steering.routing import IpRule, Route, desired
+
+WAN = uplink("wan", 1, "eth1", gateway="192.0.2.1", addresses=["192.0.2.10/24"])
+SIX = uplink("six", 2, "eth1", "ipv6", gateway="fe80::1", addresses=["2001:db8::10/64"])
+
+
+def test_rules_of_one_uplink_in_order() -> None:
+    found = desired(config([interface("wan")], [], [], rt_table_lookup=(77, 254)), [WAN])
+    assert found.rules == (
+        IpRule("ipv4", 6000, 0, 0x3F00, True, None, 254, "lookup", 0),
+        IpRule("ipv4", 6001, 0, 0x3F00, True, None, 77, "lookup", 0),
+        IpRule("ipv4", 6101, 0, 0, False, "eth1", 1001, "lookup", None),
+        IpRule("ipv4", 6401, 0x100, 0x3F00, False, None, 1001, "lookup", None),
+        IpRule("ipv4", 6701, 0x100, 0x3F00, False, None, None, "unreachable", None),
+        IpRule("ipv4", 6990, 0x3D00, 0x3F00, False, None, None, "blackhole", None),
+        IpRule("ipv4", 6991, 0x3E00, 0x3F00, False, None, None, "unreachable", None),
+    )
+
+
+def test_routes_of_an_uplink_are_its_networks_and_then_the_default() -> None:
+    found = desired(config([interface("wan"), interface("six", "ipv6")], [], []), [WAN, SIX])
+    assert found.routes == (
+        Route("ipv4", 1001, "192.0.2.0/24", "eth1", None, False),
+        Route("ipv4", 1001, "default", "eth1", "192.0.2.1", False),
+        Route("ipv6", 1002, "2001:db8::/64", "eth1", None, False),
+        Route("ipv6", 1002, "fe80::/64", "eth1", None, False),
+        Route("ipv6", 1002, "default", "eth1", "fe80::1", False),
+    )
+
+
+@pytest.mark.parametrize(
+    ("addresses", "gateway", "onlink"),
+    [
+        (["192.0.2.10/24"], "192.0.2.1", False),
+        (["192.0.2.10/32"], "198.51.100.1", True),
+        (["192.0.2.10/32"], None, False),
+    ],
+)
+def test_a_gateway_outside_of_the_devices_networks_is_onlink(
+    addresses: list[str], gateway: str | None, onlink: bool
+) -> None:
+    found = desired(
+        config([interface("wan")], [], []), [uplink("wan", 1, "ppp0", gateway=gateway, addresses=addresses)]
+    )
+    assert found.routes[-1] == Route("ipv4", 1001, "default", "ppp0", gateway, onlink)
+
+
+@pytest.mark.parametrize(("enabled", "device"), [(True, None), (False, "eth1")])
+def test_an_uplink_that_is_away_still_lets_nothing_leak(enabled: bool, device: str | None) -> None:
+    found = desired(config([interface("wan", enabled=enabled)], [], []), [uplink("wan", 1, device)])
+    assert found.routes == ()
+    assert [(r.priority, r.action) for r in found.rules] == [
+        (6000, "lookup"),
+        (6401, "lookup"),
+        (6701, "unreachable"),
+        (6990, "blackhole"),
+        (6991, "unreachable"),
+    ]
+
+
+def test_a_family_without_interfaces_is_left_alone_unless_a_rule_names_it() -> None:
+    assert {r.family for r in desired(config([interface("wan")], [], [rule("any")]), [WAN]).rules} == {"ipv4"}
+    named = config([interface("wan")], [], [rule("six", family="ipv6")])
+    assert [r.priority for r in desired(named, [WAN]).rules if r.family == "ipv6"] == [6000, 6990, 6991]
+
+
+def test_two_uplinks_on_one_device_give_bound_sockets_the_first() -> None:
+    twin = uplink("twin", 5, "eth1", gateway="192.0.2.2", addresses=["192.0.2.10/24"])
+    found = desired(config([interface("wan"), interface("twin")], [], []), [WAN, twin])
+    assert [r.priority for r in found.rules if r.oif] == [6101]
+
+
+def test_all_ids_fit_the_block_of_priorities() -> None:
+    names = [f"w{n}" for n in range(1, 253)]
+    uplinks = [uplink(name, n, f"d{n}") for n, name in enumerate(names, 1)]
+    found = desired(config([interface(n) for n in names], [], [], mark_mask=0xFF00, rule_priority=100), uplinks)
+    priorities = [r.priority for r in found.rules]
+    assert len(set(priorities)) == len(priorities)
+    assert sorted(priorities) == priorities
+    assert (priorities[0], priorities[-1]) == (100, 1091)
