@@ -7,12 +7,14 @@ The kernel selects; no entry is decoded here, so 100,000 of them cost some tens 
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from struct import Struct
 
 from netpath.kernel import netlink
 from netpath.kernel.netlink import Message, NetlinkError, NetlinkSocket, attributes, be32
+from netpath.steering.marks import MarkSpace
 
 _NFNL_SUBSYS_CTNETLINK = 1 << 8
 _GET, _DELETE = _NFNL_SUBSYS_CTNETLINK | 1, _NFNL_SUBSYS_CTNETLINK | 2
@@ -47,6 +49,11 @@ def count_by_mark(mark: int, mask: int) -> int:
     """Connections of both families whose mark is `mark` under `mask`. Raises ValueError, NetlinkError."""
     with NetlinkSocket(netlink.NETLINK_NETFILTER) as sock:
         return sock.count(Message(_GET, 0, _HEADER + _selection(mark, mask)))
+
+
+def count_all(marks: MarkSpace, ids: Mapping[str, int]) -> dict[str, int]:
+    """Connections of each uplink; `ids` is interface -> uplink id."""
+    return {name: count_by_mark(marks.of(number), marks.mask) for name, number in ids.items()}
 
 
 def count() -> int:

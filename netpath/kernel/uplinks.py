@@ -142,8 +142,11 @@ def _obstacle(device: str, link: Link | None, addresses: Iterable[str], family: 
         return f"device {device} is switched off"
     if not link.carrier:
         return f"device {device} has no carrier"
+    checked = (link.index, family) in snapshot.checking
+    if family == "ipv6" and not checked and any(r.oif == link.index for r in snapshot.defaults[family]):
+        return ""  # a delegated prefix is enough: the provider need not number the link itself (RFC 7084, WPD-5)
     if not addresses:
-        lacking = "usable" if (link.index, family) in snapshot.checking else "global"
+        lacking = "usable" if checked else "global"
         return f"device {device} has no {lacking} {_FAMILY_WORDS[family]} address"
     return ""
 

@@ -71,9 +71,6 @@ def _any_of(field: str, spans: Spans, family: str) -> str:
 
 
 def _set(field: str, spans: Spans, family: str) -> str:
-    if field == "dscp":
-        # Ranges of `ip6 dscp`, whose bits lie across two bytes, mean something else to nft 1.0.6.
-        spans = tuple((v, v) for first, last in spans for v in range(first, last + 1))
     write = _writer(field, family)
     if len(spans) == 1:
         return write(spans[0])

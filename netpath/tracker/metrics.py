@@ -12,8 +12,9 @@ from netpath.tracker.daemon import Daemon
 from netpath.tracker.history import COARSE_INTERVAL, COLUMNS, FINE_INTERVAL, UNKNOWN, History, Rates
 
 COUNT_AGE = 5.0
-"""Seconds a connection count is served again before conntrack is read anew; ten times that with a large table."""
-LARGE_TABLE = 50_000
+"""Seconds a connection count is served again before conntrack is read anew."""
+IN_PROCESS = 20_000
+"""Connections times uplinks that the tracker counts itself (about 10 ms); beyond that a worker does."""
 
 
 class Metrics:
@@ -25,6 +26,7 @@ class Metrics:
         self._history: dict[str, History] = {}
         self._connections: dict[str, int] = {}
         self._counted: float | None = None
+        self._counting = False
 
     async def run(self) -> None:
         """Sample until cancelled."""
@@ -104,14 +106,23 @@ class Metrics:
         }
 
     def _count(self, now: float) -> dict[str, int]:
-        """Connections of each uplink; the kernel filters by mark, we only count messages."""
+        """Connections of each uplink, a few seconds old; of a large table a worker's earlier count."""
         applied = self._daemon.applied
-        age = COUNT_AGE * (10 if sum(self._connections.values()) > LARGE_TABLE else 1)
-        if applied is not None and (self._counted is None or now - self._counted >= age):
-            marks = applied.view.marks
-            self._connections = {u.name: conntrack.count_by_mark(marks.of(u.id), marks.mask) for u in applied.uplinks}
-            self._counted = now
+        if applied is None or (self._counted is not None and now - self._counted < COUNT_AGE):
+            return self._connections
+        self._counted = now
+        if conntrack.count() * len(applied.uplinks) <= IN_PROCESS:
+            self._connections = conntrack.count_all(applied.view.marks, applied.view.ids)
+        elif not self._counting:
+            self._counting = True
+            self._daemon.spawn(self._count_outside())
         return self._connections
+
+    async def _count_outside(self) -> None:
+        reply = await self._daemon.workers.report("connections", {})
+        self._counting = False
+        if "error" not in reply:
+            self._connections = reply["connections"]
 
 
 def _rounded(value: float | None) -> float | None:

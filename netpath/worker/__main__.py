@@ -20,6 +20,7 @@ JOBS: Mapping[str, str] = {
     "check": "reports",
     "rules": "reports",
     "connected": "reports",
+    "connections": "reports",
     "internal": "reports",
 }
 """Job -> module of this package that has a function of the job's name."""

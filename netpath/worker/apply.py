@@ -30,6 +30,7 @@ from netpath.steering.marks import MarkSpace, assign_ids
 from netpath.steering.policy import SteeringView
 from netpath.steering.routing import desired
 from netpath.steering.ruleset import ruleset
+from netpath.worker.devices import with_devices
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,9 @@ def _bring_up(state: StateDir, source: Source, config: Config, request: Mapping[
     up = {r.uplink.name: r.up for r in resolved}
     usable = _usable(config, up, request.get("states", {}), request.get("disabled", ()))
     table = config.globals.nft_table
+    steered, absent = with_devices(config, links, str(source.path))
     text = ruleset(
-        config,
+        steered,
         links,
         usable,
         rule_counters=nftdump.rule_counters(table, prefix="r"),
@@ -86,7 +88,7 @@ def _bring_up(state: StateDir, source: Source, config: Config, request: Mapping[
         cgroups=_cgroups(config, ids),
     )
     wanted = desired(config, links)
-    routing.apply(wanted, phase="add")
+    changes = routing.apply(wanted, phase="add")
     with Nft() as nft:
         nft.run(text)
         _retire(state, config.globals, nft)
@@ -105,7 +107,7 @@ def _bring_up(state: StateDir, source: Source, config: Config, request: Mapping[
         reasons={r.uplink.name: r.reason for r in resolved},
         usable=usable,
         rules=len(config.rules),
-        warnings=tuple(p.as_dict() for p in source.loaded.problems),
+        warnings=tuple(p.as_dict() for p in (*source.loaded.problems, *absent, *_refused(source, changes.warnings))),
     )
 
 
@@ -140,6 +142,12 @@ def _cgroups(config: Config, ids: Mapping[str, int]) -> dict[int, tuple[int, str
         if group:
             found[ids[interface.name]] = (group.level, group.nft_path)
     return found
+
+
+def _refused(source: Source, warnings: Sequence[str]) -> list[Problem]:
+    """Routes and rules that the kernel did not take."""
+    fix = "see `netpath diag`; the uplink concerned works without it only in part"
+    return [Problem("warning", str(source.path), None, None, None, None, text, fix) for text in warnings]
 
 
 def _loosen(state: StateDir, devices: Sequence[str]) -> None:

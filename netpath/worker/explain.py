@@ -23,6 +23,7 @@ from netpath.steering.marks import MarkSpace
 from netpath.steering.names import part, sticky_set
 from netpath.steering.policy import HASH_SEED, SteeringView, served
 from netpath.steering.slots import active, plan, shares
+from netpath.worker.devices import with_devices
 from netpath.worker.reports import running
 
 Reply = dict[str, Any]
@@ -43,6 +44,7 @@ def explain(where: paths.Paths, request: Mapping[str, Any]) -> Reply:
         return {"error": str(error)}
     ids = StateDir(where.state_dir).read_json(IDS).get("ids", {})
     resolved = resolve(config.interfaces, ids, Snapshot.read())
+    config, _ = with_devices(config, [r.uplink for r in resolved], str(where.config))
     usable = frozenset(request.get("usable") or [r.uplink.name for r in resolved if r.up])
     return _Case(config, SteeringView.of(config, ids), [r.uplink for r in resolved], usable, flow).answer()
 

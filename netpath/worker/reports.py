@@ -15,11 +15,12 @@ from netpath import __version__, paths
 from netpath.config import Loaded, load
 from netpath.config.check import ForeignMark, mark_clashes
 from netpath.config.describe import describe
-from netpath.kernel import nftdump, rtnl
+from netpath.kernel import conntrack, nftdump, rtnl
 from netpath.kernel.nft import version
 from netpath.kernel.uplinks import Snapshot, foreign_marks
 from netpath.model import Config, Rule
 from netpath.statedir import IDS, RULESET, StateDir
+from netpath.steering.marks import MarkSpace
 from netpath.steering.names import default_chain, rule_chain
 from netpath.worker.apply import read_source
 
@@ -88,19 +89,36 @@ def _rule_row(rule: Rule, hits: tuple[int, int]) -> dict[str, Any]:
     }
 
 
+def connections(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
+    """How many connections each uplink has."""
+    del request
+    config = running(where)
+    if config is None:
+        return {"connections": {}}
+    known = StateDir(where.state_dir).read_json(IDS).get("ids", {})
+    ids = {i.name: known[i.name] for i in config.interfaces}
+    return {"connections": conntrack.count_all(MarkSpace(config.globals.mark_mask), ids)}
+
+
 def connected(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
     """Destinations that no rule can move: what the main table routes other than by a default route."""
     del where, request
     return {
-        family: sorted({r.dst for r in rtnl.routes(family, table=254) if r.dst != "default"}) for family in FAMILIES
+        family: sorted({r.dst for r in rtnl.routes(family, table=rtnl.MAIN_TABLE) if _specific(r.dst)})
+        for family in FAMILIES
     }
+
+
+def _specific(prefix: str) -> bool:
+    """Neither a default route nor link-local, which is everywhere."""
+    return prefix != "default" and not prefix.startswith(("fe80:", "169.254."))
 
 
 def internal(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
     """What a bug report needs: versions, addresses, routes, ip rules, our tables, our ruleset. mwan3's `internal`."""
-    wanted = request.get("family") or FAMILIES
+    chosen = request.get("family")
     state = StateDir(where.state_dir)
-    ids = state.read_json(IDS).get("ids", {})
+    ids: dict[str, int] = state.read_json(IDS).get("ids", {})
     names = {link.index: link.name for link in rtnl.links()}
     reply: dict[str, Any] = {
         "versions": {
@@ -109,19 +127,37 @@ def internal(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
             "kernel": os.uname().release,
             "nftables": version(),
         },
-        "links": [
-            f"{k.name}: {'up' if k.up else 'down'}, {'carrier' if k.carrier else 'no carrier'}" for k in rtnl.links()
-        ],
+        "links": [_link_words(link) for link in rtnl.links()],
         "addresses": [f"{a.address}/{a.prefixlen} dev {names.get(a.index, a.index)}" for a in rtnl.addresses()],
     }
-    for family in [f for f in FAMILIES if f in wanted]:
-        reply[f"{family} ip rules"] = [str(r) for r in rtnl.rules(family)]
-        reply[f"{family} main table"] = [str(r) for r in rtnl.routes(family, table=254)]
+    for family in FAMILIES if chosen is None else [chosen]:
+        reply[f"{family} ip rules"] = [_rule_words(r) for r in rtnl.rules(family)]
+        reply[f"{family} main table"] = [_route_words(r, names) for r in rtnl.routes(family, table=rtnl.MAIN_TABLE)]
         for name, number in sorted(ids.items(), key=lambda each: each[1]):
-            reply[f"{family} table {1000 + number} ({name})"] = [
-                str(r) for r in rtnl.routes(family, table=1000 + number)
-            ]
+            routes = rtnl.routes(family, table=1000 + number)
+            reply[f"{family} table {1000 + number} ({name})"] = [_route_words(r, names) for r in routes]
     reply["ids"] = ids
     reply["ruleset as loaded"] = state.read_text(RULESET) or "none"
     reply["configuration"] = str(where.config)
     return reply
+
+
+def _link_words(link: rtnl.Link) -> str:
+    return f"{link.name}: {'up' if link.up else 'down'}, {'carrier' if link.carrier else 'no carrier'}"
+
+
+def _rule_words(rule: rtnl.RuleEntry) -> str:
+    """Like a line of `ip rule`."""
+    words = [f"{rule.priority}:", "not" if rule.invert else "", f"from {rule.src or 'all'}"]
+    words += [f"to {rule.dst}" if rule.dst else "", f"fwmark {rule.mark:#x}/{rule.mask:#x}" if rule.mask else ""]
+    words += [f"iif {rule.iif}" if rule.iif else "", f"oif {rule.oif}" if rule.oif else ""]
+    words += [f"lookup {rule.table}" if rule.action == "lookup" else rule.action]
+    words += ["" if rule.suppress_prefixlength is None else f"suppress_prefixlength {rule.suppress_prefixlength}"]
+    return " ".join(filter(None, [*words, f"proto {rule.protocol}"]))
+
+
+def _route_words(route: rtnl.RouteEntry, names: Mapping[int, str]) -> str:
+    """Like a line of `ip route`."""
+    via = f" via {route.gateway}" if route.gateway else ""
+    device = f" dev {names.get(route.oif, route.oif)}" if route.oif else ""
+    return f"{route.dst}{via}{device} metric {route.metric} proto {route.protocol}"

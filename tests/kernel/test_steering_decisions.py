@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 from nsbox import Box, frame
-from steering_worlds import MACS, SETS, config, interface, policy, random_flow, random_rules, uplink
+from steering_worlds import MACS, SETS, config, interface, policy, random_flow, random_rules, rule, uplink
 
 from netpath.model import Config, Rule, Uplink
 from netpath.steering.interpret import Flow, decide
@@ -148,3 +148,24 @@ def _mark(rule: Rule | None, six: bool) -> int | None:
 @pytest.mark.parametrize("seed", range(4))
 def test_the_kernel_decides_like_the_interpreter(seed: int) -> None:
     assert send_and_compare(seed, 250) > 100
+
+
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+def test_every_dscp_code_point(family: str) -> None:
+    rules = [rule("low", dscp=["0-3", "9-13"]), rule("high", dscp="60-63"), rule("rest", dscp="!20-30")]
+    made, uplinks = world(rules)
+    src, dst = ("198.51.100.7", "203.0.113.65") if family == "ipv4" else ("2001:db8:100::7", "2001:db8:ffff::1")
+    with Box() as router, Box("lan") as lan, Box("net") as net:
+        router.wire("wan1", net, "wan1")
+        router.wire("lan0", lan, "lan0")
+        router.ip("-4" if family == "ipv4" else "-6", "route", "add", "default", "dev", "wan1")
+        router.route(desired(made, [u for u in uplinks if u.device == "wan1"]))
+        router.nft(
+            ruleset(made, uplinks, frozenset(), rule_counters={}, existing_chains=(), existing_sets=(), cgroups={})
+        )
+        with lan.link_socket("lan0") as wire:
+            for code in range(64):
+                wire.send(frame(router.mac("lan0"), src, dst, 1000 + code, 443, dscp=code))
+        digit = family[-1]
+        counted = router.rule_packets()
+        assert [counted[f"r_{name}_{digit}"] for name in ("low", "high", "rest")] == [9, 4, 40]

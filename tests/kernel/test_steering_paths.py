@@ -104,10 +104,12 @@ def test_foreign_mark_bits_survive_in_packet_and_connection(there: Site, family:
     key = there.send(LAN_HOST[family], internet(family))  # decided
     there.send(*key[:2], sport=key[3])  # restored
     there.leaves("wan2", internet(family), key[3])
-    there.send(internet(family), own(family, 2), 443, 9, via="wan2")
+    inbound = there.send(internet(family), LAN_HOST[family], 443, 9, via="wan2")
+    there.leaves("lan0", LAN_HOST[family], 443, 9)
     counter = there.router.listing("foreign")
     assert [c["counter"]["packets"] for c in counter if "counter" in c] == [2]
     assert there.router.marks(family)[key] == FOREIGN | MARK[family, 2]
+    assert there.router.marks(family)[inbound] == FOREIGN | MARK[family, 2]
 
 
 @pytest.mark.parametrize(("inherited", "device", "mark"), [(0x2A00, "wan2", 0x200), (0x3F00, "wan1", 0x3F00)])

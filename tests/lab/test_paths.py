@@ -46,7 +46,7 @@ def test_foreign_mark_bits_survive_both_ways_and_ours_stay_ours(lab: Lab, start:
     lab.router.nft(
         "table inet qos {\n"
         " counter out_good { }\n counter out_bad { }\n counter in_good { }\n counter in_bad { }\n"
-        ' chain before { type filter hook prerouting priority -200; iifname "lan" meta mark set meta mark | 0x80000\n'
+        ' chain before { type filter hook prerouting priority -190; iifname "lan" meta mark set meta mark | 0x80000\n'
         '  iifname "lan" ct mark set ct mark | 0x40000\n }\n'
         " chain after { type filter hook postrouting priority 300;\n"
         '  oifname { "wan", "wan2" } udp dport 7 meta mark & 0xffffc0ff == 0x80000 ct mark & 0xffffc0ff == 0x40000'

@@ -46,7 +46,7 @@ class Uplink(RuleBasedStateMachine):
 
     def note(self, transitions: tuple[Transition, ...]) -> None:
         for transition in transitions:
-            if transition.new is State.OFFLINE and self.health.link_up:
+            if transition.new is State.OFFLINE and transition.old.usable and self.health.link_up:
                 assert all(self.unanswered[t] >= self.config.down for t in self.config.targets), self.unanswered
             if transition.new is State.ONLINE and transition.old is State.CONNECTING:
                 assert self.rounds_good >= self.config.up

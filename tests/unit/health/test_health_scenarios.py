@@ -365,10 +365,10 @@ def test_a_reload_in_an_outage_does_not_forget_it() -> None:
 
 
 def test_a_reload_in_an_outage_gives_new_targets_their_chance() -> None:
-    world = World(tracking(targets=ONE), never)
+    world = World(tracking(targets=ONE, down=2), never)
     world.run_to(State.DISCONNECTING)
     world.answer = lambda target, _at: 0.9 if target == TWO[1] else None
-    world.reconfigure(tracking(targets=TWO[1:]))
+    world.reconfigure(tracking(targets=TWO[1:], down=2))
     world.run(world.now + 60)
     assert world.path() == [State.DISCONNECTING, State.ONLINE]
 

@@ -142,6 +142,17 @@ def test_a_rule_joins_its_shape_across_rules_that_it_does_not_touch() -> None:
     assert [b.fields for b in blocks if isinstance(b, MapBlock)] == [("saddr", "proto", "dport"), ("saddr",)]
 
 
+def test_a_rule_does_not_jump_over_a_mask_with_holes_beside_a_prefix() -> None:
+    """`odd` wants 198.51.100.1 too, although its only interval is another one."""
+    rules = [
+        rule("one", src_ip="192.0.2.1"),
+        rule("odd", src_ip=["203.0.113.0/24", "0.0.0.1/0.0.0.1"]),
+        rule("two", src_ip="198.51.100.1"),
+    ]
+    same(rules, Flow("ipv4", 0xC6336401, 1, 6, 1, 1, None, None, 0, frozenset()))
+    assert [b.rule for b in compile_rules(rules, "ipv4") if isinstance(b, PlainRule)] == [0, 1, 2]
+
+
 def test_nothing_is_compiled_after_a_rule_that_takes_everything() -> None:
     rules = [rule("all", dest_ip="0.0.0.0/0", family="ipv4"), rule("late", dest_ip="192.0.2.1")]
     assert compile_rules(rules, "ipv4") == (PlainRule(0, ((),)),)
