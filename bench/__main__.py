@@ -33,6 +33,7 @@ UBUS = Missing(
 def main() -> int:
     """Measure what was asked for, print it, and write it into docs/benchmarks.md when told to."""
     options = _arguments()
+    machine = document.machine()
     rows: list[Row] = []
     failed = False
     for name in options.names or MEASUREMENTS:
@@ -48,9 +49,9 @@ def main() -> int:
         print(f"{name}: took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     if not options.names:
         rows.append(UBUS)
-    print("\n".join(document.machine()), plain(rows), sep="\n\n", end="")
+    print("\n".join(machine), plain(rows), sep="\n\n", end="")
     if options.write and not failed:
-        document.write(rows)
+        document.write(machine, rows)
     return int(failed)
 
 

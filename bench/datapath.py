@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from bench import configurations, frames
+from bench import configurations, frames, wire
 from bench.figure import Figure
-from bench.load import lan_path
-from netpath.lab import SERVERS, Lab, LabError
+from netpath.lab import Lab, LabError
+from netpath.lab.layout import CUSTOMER
 from netpath.lab.namespace import wait_until
 
 PORT = 5000
@@ -41,24 +41,32 @@ class Router:
     """A lab and what is sent through its router."""
 
     lab: Lab
-    socket: socket.socket
+    lan: socket.socket
+    """At the LAN's end of the cable."""
+    isp: socket.socket
+    """At the first provider's."""
     fresh: frames.Batch
     lasting: frames.Batch
+    replies: frames.Batch
+    """To the flows of `lasting`."""
 
     def new(self) -> float:
         """Microseconds a packet, each the first of its flow."""
         self.lab.router.run(["conntrack", "-F"])
-        return _microseconds(lambda: self.fresh.send(self.socket), len(self.fresh))
+        return _microseconds(lambda: self.fresh.send(self.lan), len(self.fresh))
 
     def established(self) -> float:
-        """Microseconds a packet of flows that have seen a reply."""
-        return _microseconds(lambda: self.lasting.send(self.socket), len(self.lasting))
+        """Microseconds a packet from the LAN, of flows that have been answered."""
+        return _microseconds(lambda: self.lasting.send(self.lan), len(self.lasting))
 
-    def forwarded(self) -> int:
-        """Packets that left by an uplink so far."""
+    def reply(self) -> float:
+        """Microseconds a packet of the same flows from the server."""
+        return _microseconds(lambda: self.replies.send(self.isp), len(self.replies))
+
+    def sent(self) -> int:
+        """Packets that the router's devices have sent so far."""
         links = json.loads(self.lab.router.run(["ip", "-j", "-s", "link"]))
-        names = {uplink.name for uplink in self.lab.uplinks}
-        return sum(link["stats64"]["tx"]["packets"] for link in links if link["ifname"] in names)
+        return sum(int(link["stats64"]["tx"]["packets"]) for link in links)
 
 
 def measure(quick: bool) -> list[Figure]:
@@ -80,7 +88,12 @@ def measure(quick: bool) -> list[Figure]:
         for router in routers.values():
             _establish(router)
         established = _interleave(routers, Router.established, ESTABLISHED_FLOWS * ESTABLISHED_REPEATS, rounds)
-    return [*_figures("NEW", new, NEW), *_figures("established", established, ESTABLISHED)]
+        replies = _interleave(routers, Router.reply, ESTABLISHED_FLOWS * ESTABLISHED_REPEATS, rounds)
+    return [
+        *_figures("NEW packet", new, NEW),
+        *_figures("established packet", established, ESTABLISHED),
+        *_figures("established packet, reply", replies, ESTABLISHED),
+    ]
 
 
 def _figures(kind: str, costs: Mapping[str, Sequence[float]], budgets: Mapping[int, float]) -> list[Figure]:
@@ -89,7 +102,7 @@ def _figures(kind: str, costs: Mapping[str, Sequence[float]], budgets: Mapping[i
     def figure(title: str, key: str, budget: float | None = None) -> Figure:
         ratios = tuple(mine / its for mine, its in zip(costs[key], bare, strict=True))
         note = f"{statistics.median(costs[key]):.2f} us a packet, bare forwarding {statistics.median(bare):.2f}"
-        return Figure(f"{kind} packet, {title}", "x bare", ratios, budget, note=note)
+        return Figure(f"{kind}, {title}", "x bare", ratios, budget, note=note)
 
     return [
         *(figure(f"{rules} rules", str(rules), budget) for rules, budget in budgets.items()),
@@ -119,12 +132,19 @@ def _router(stack: ExitStack, prepare: Callable[[Lab], object]) -> Router:
     prepare(lab)
     if lab.flows(1)["wan"] != 1:
         raise LabError("traffic does not take the uplink that it was meant to take")
-    path = lan_path(lab)
-    sock = stack.enter_context(lab.lan.inside(lambda: frames.packet_socket("eth0")))
-    fresh = frames.flows(path, range(FIRST_PORT, FIRST_PORT + NEW_PACKETS), PORT)
-    ports = range(FIRST_PORT, FIRST_PORT + ESTABLISHED_FLOWS)
-    lasting = frames.flows(path, [port for _ in range(ESTABLISHED_REPEATS) for port in ports], PORT)
-    return Router(lab, sock, fresh, lasting)
+    out, home = wire.outward(lab), wire.homeward(lab)
+    ports = [*range(FIRST_PORT, FIRST_PORT + ESTABLISHED_FLOWS)] * ESTABLISHED_REPEATS
+    # Nobody on the LAN waits for answers; its refusals would delete the connections.
+    hook = 'type filter hook ingress device "eth0" priority 0'
+    lab.lan.nft(f"table netdev bench {{\nchain in {{ {hook}; udp sport {PORT} drop\n}}\n}}\n")
+    return Router(
+        lab,
+        stack.enter_context(lab.lan.inside(lambda: frames.packet_socket("eth0"))),
+        stack.enter_context(lab.isps[1].inside(lambda: frames.packet_socket(CUSTOMER))),
+        frames.batch(out, [(port, PORT) for port in range(FIRST_PORT, FIRST_PORT + NEW_PACKETS)]),
+        frames.batch(out, [(port, PORT) for port in ports]),
+        frames.batch(home, [(PORT, port) for port in ports]),
+    )
 
 
 def _cut(lab: Lab) -> None:
@@ -139,12 +159,10 @@ def _establish(router: Router) -> None:
     lab.router.run(["conntrack", "-F"])
     for isp in lab.isps.values():
         isp.nft("flush chain netdev faults up\n")
-    # Nobody on the LAN waits for the answers; without this, its refusals would delete the connections.
-    lab.lan.nft(f"table inet mute {{\nchain in {{ type filter hook input priority 0; udp sport {PORT} drop\n}}\n}}\n")
-    router.lasting.send(router.socket, 0, ESTABLISHED_FLOWS)
+    router.lasting.send(router.lan, 0, ESTABLISHED_FLOWS)
 
     def answered() -> bool:
-        listed = lab.router.run(["conntrack", "-L", "-p", "udp", "--orig-dst", SERVERS["ipv4"][0]], check=False)
+        listed = lab.router.run(["conntrack", "-L", "-p", "udp", "--orig-dst", wire.SERVER], check=False)
         flows = [line for line in listed.splitlines() if f"dport={PORT} " in line]
         return len(flows) == ESTABLISHED_FLOWS and not any("UNREPLIED" in line for line in flows)
 
@@ -156,13 +174,13 @@ def _interleave(
     routers: Mapping[str, Router], cost: Callable[[Router], float], packets: int, rounds: int
 ) -> dict[str, list[float]]:
     """Costs by router, turn by turn, after one round that only warms up. Raises LabError when packets were lost."""
-    before = {name: router.forwarded() for name, router in routers.items()}
+    before = {name: router.sent() for name, router in routers.items()}
     costs: dict[str, list[float]] = {name: [] for name in routers}
     for _ in range(1 + rounds):
         for name, router in routers.items():
             costs[name].append(cost(router))
     for name, router in routers.items():
-        lost = (1 + rounds) * packets - (router.forwarded() - before[name])
+        lost = (1 + rounds) * packets - (router.sent() - before[name])
         if lost > 0:
             raise LabError(f"{name}: {lost} packets did not leave the router")
     return {name: found[1:] for name, found in costs.items()}

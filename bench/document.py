@@ -16,26 +16,26 @@ DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- figures: written by `python -m bench --write` -->", "<!-- end of figures -->"
 
 
-def write(rows: Sequence[Row]) -> None:
+def write(machine: Sequence[str], rows: Sequence[Row]) -> None:
     """Replace what stands between the two marks. Raises ValueError when they are not there."""
     text = DOCUMENT.read_text(encoding="utf-8")
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{DOCUMENT}: the lines {BEGIN!r} and {END!r} are missing")
-    machine_lines = "".join(f"- {line}\n" for line in machine())
-    DOCUMENT.write_text(f"{head}{begin}\n{machine_lines}\n{markdown(rows)}{end}{tail}", encoding="utf-8")
+    lines = "".join(f"- {line}\n" for line in machine)
+    DOCUMENT.write_text(f"{head}{begin}\n{lines}\n{markdown(rows)}{end}{tail}", encoding="utf-8")
 
 
 def machine() -> list[str]:
-    """Machine, kernel, programs and date, a line each."""
+    """Machine, kernel, programs, date and how busy the machine is now, a line each."""
     cpus = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     total = next(int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal"))
     nft = subprocess.run(["nft", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
     return [
         f"machine: {len(cpus) or os.cpu_count()} x {cpus[0] if cpus else platform.machine()}, {total >> 20} GiB",
         f"kernel: {platform.release()}; Python {platform.python_version()}; nft {nft.removeprefix('v')}",
-        f"date: {time.strftime('%Y-%m-%d')}",
+        f"date: {time.strftime('%Y-%m-%d')}; load average before: {os.getloadavg()[0]:.1f}",
     ]
 
 

@@ -105,6 +105,6 @@ def packet_socket(device: str) -> socket.socket:
     return sock
 
 
-def flows(path: Path, sports: Iterable[int], dport: int) -> Batch:
-    """One frame of each of these flows."""
-    return Batch([udp_frame(path, sport, dport) for sport in sports])
+def batch(path: Path, ports: Iterable[tuple[int, int]]) -> Batch:
+    """One frame of each (source port, destination port)."""
+    return Batch([udp_frame(path, sport, dport) for sport, dport in ports])

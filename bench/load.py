@@ -7,9 +7,9 @@ import json
 import threading
 import time
 
-from bench import configurations, frames
+from bench import configurations, frames, wire
 from bench.figure import Figure
-from netpath.lab import SERVERS, Lab, LabError
+from netpath.lab import Lab, LabError
 
 RULES = 1000
 START, RELOAD = 1.0, 0.3
@@ -37,17 +37,18 @@ def measure(quick: bool) -> list[Figure]:
         text = configuration(lab)
         starts = [_start(lab, text) for _ in range(3 if quick else 6)][1:]
         lab.start_netpath(text)
-        replies, unsteered, steered = _reloads(lab, 3 if quick else 10)
+        replies = [_reload(lab) for _ in range(3 if quick else 10)]
+        unsteered, steered = _under_traffic(lab, 3 if quick else 10)
     note = f"the first run, which may compile bytecode, is left out; {RULES} rules, both families"
     return [
         Figure("full load, 2 uplinks, 1000 rules: start to packets steered", "s", tuple(starts), START, note=note),
         Figure("reload of the same: request to reply", "s", tuple(replies), RELOAD),
         Figure(
-            "packets unsteered during these reloads",
+            "packets unsteered during reloads under traffic",
             "",
             (float(unsteered),),
             0.0,
-            note=f"of {steered + unsteered}, half of them the first of a new flow",
+            note=f"of {steered + unsteered}, half of them the first of a new flow, during as many reloads",
         ),
     ]
 
@@ -73,22 +74,26 @@ def _start(lab: Lab, text: str) -> float:
     return first.sent - began
 
 
-def _reloads(lab: Lab, times: int) -> tuple[list[float], int, int]:
-    """(seconds of each, packets unsteered, packets steered)."""
+def _reload(lab: Lab) -> float:
+    """Seconds of one reload of an unchanged file."""
+    began = time.monotonic()
+    reply = lab.call({"cmd": "reload"})
+    if "error" in reply:
+        raise LabError(f"reload: {reply['error']}")
+    return time.monotonic() - began
+
+
+def _under_traffic(lab: Lab, reloads: int) -> tuple[int, int]:
+    """How many packets left by `wan`, and how many by `wan2` as they should, during so many reloads."""
     for isp in lab.isps.values():
         isp.nft(f"add rule inet isp origin udp dport {PORT} drop\n")
     sender = _Sender(lab)
     sender.settle()
     lab.router.nft(COUNTERS)
-    seconds = []
     with sender:
-        for _ in range(times):
-            began = time.monotonic()
-            reply = lab.call({"cmd": "reload"})
-            seconds.append(time.monotonic() - began)
-            if "error" in reply:
-                raise LabError(f"reload: {reply['error']}")
-    return seconds, _packets(lab, "unsteered"), _packets(lab, "steered")
+        for _ in range(reloads):
+            _reload(lab)
+    return _packets(lab, "unsteered"), _packets(lab, "steered")
 
 
 def _packets(lab: Lab, counter: str) -> int:
@@ -100,9 +105,9 @@ class _Sender:
     """Sends packets of new and of lasting flows from a LAN client all the while, in a thread."""
 
     def __init__(self, lab: Lab) -> None:
-        path = lan_path(lab)
-        self._lasting = frames.flows(path, range(1100, 1100 + AT_ONCE), PORT)
-        self._fresh = frames.flows(path, range(2000, 62000), PORT)
+        path = wire.outward(lab)
+        self._lasting = frames.batch(path, [(port, PORT) for port in range(1100, 1100 + AT_ONCE)])
+        self._fresh = frames.batch(path, [(port, PORT) for port in range(2000, 62000)])
         self._socket = lab.lan.inside(lambda: frames.packet_socket("eth0"))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -125,16 +130,3 @@ class _Sender:
         self._stop.set()
         self._thread.join()
         self._socket.close()
-
-
-def lan_path(lab: Lab, dst: str = SERVERS["ipv4"][0]) -> frames.Path:
-    """From the LAN's first client to a server by the router."""
-    router, client = (
-        json.loads(ns.run(["ip", "-j", "link", "show", "dev", device]))[0]["address"]
-        for ns, device in ((lab.router, "lan"), (lab.lan, "eth0"))
-    )
-    return frames.Path(_mac(client), _mac(router), lab.clients_of()[0], dst)
-
-
-def _mac(text: str) -> bytes:
-    return bytes.fromhex(text.replace(":", ""))

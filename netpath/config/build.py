@@ -149,8 +149,6 @@ def _tracking(section: Parsed, family: str, report: Report) -> Tracking:
     entry = section.entries.get("track_method")
     if entry and (difference := _INEXACT.get(entry.values[0])):
         report.warning(section, "track_method", difference, f"write option track_method '{method}' if that will do")
-    if method == "arping" and family == "ipv6":
-        report.error(section, "track_method", "IPv6 has no ARP", "use ping")
     for target in targets if method != "none" else ():
         if fault := target_fault(target, method, family):
             report.error(section, "track_targets", fault[0], fault[1], item=target)

@@ -11,7 +11,7 @@ from netpath.config.coverage import unreachable
 from netpath.config.parse import Report
 from netpath.config.problems import WARNING, Problem
 from netpath.config.schema import SPECIAL_POLICIES
-from netpath.config.values import MAX_DEVICE, ROUTING_TABLES
+from netpath.config.values import MAX_DEVICE, ROUTING_TABLES, address_number
 from netpath.model import Config, Interface, TrackMethod
 
 _SPECIAL_MARKS = 4
@@ -88,7 +88,7 @@ def _tracking(interface: Interface, draft: Draft, report: Report) -> None:
     tracking = interface.tracking
     if tracking.method is TrackMethod.NONE or "track_targets" in section.broken:
         return
-    if not tracking.targets:
+    if not tracking.targets and tracking.method is not TrackMethod.ARPING:
         report.warning(
             section,
             None,
@@ -96,9 +96,18 @@ def _tracking(interface: Interface, draft: Draft, report: Report) -> None:
             "add list track_targets 'ADDRESS', or option track_method 'none' if that is meant",
         )
     elif tracking.reliability > len(tracking.targets):
-        targets = f"{len(tracking.targets)} track_targets"
-        message = f"there are only {targets}, so the interface is always considered down"
+        message = f"more than its {len(tracking.targets)} track_targets, so all of them must answer"
         report.warning(section, "reliability", message, f"use at most {len(tracking.targets)}, or add targets")
+    if tracking.method is not TrackMethod.HTTPING:
+        for target in tracking.targets:
+            if _is_name(target):
+                message = "a name has to be resolved before it can be probed, so DNS trouble looks like a dead uplink"
+                report.warning(section, "track_targets", message, "write its address", item=target)
+
+
+def _is_name(target: str) -> bool:
+    host = target.partition(":")[0] if target.count(":") == 1 else target.strip("[]").partition("]")[0]
+    return address_number(host) is None
 
 
 def _quality(interface: Interface, draft: Draft, report: Report) -> None:

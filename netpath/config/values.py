@@ -300,10 +300,11 @@ def target_fault(text: str, method: str, family: str) -> tuple[str, str] | None:
         return "its port is not a port number", "write a port from 1 to 65535"
     address = address_number(host)
     if address is None:
-        if method == "httping" and _HOSTNAME.fullmatch(host):
+        if method != "arping" and _HOSTNAME.fullmatch(host):
             return None
-        what = "neither a URL, a host name nor an address" if method == "httping" else "not an IP address"
-        return f"{what}, which {method} needs", f"write an {'IPv6' if family == 'ipv6' else 'IPv4'} address"
+        what = {"httping": "neither a URL, a host name nor an address", "arping": "not an IP address"}
+        message = f"{what.get(method, 'neither a host name nor an address')}, which {method} needs"
+        return message, f"write an {'IPv6' if family == 'ipv6' else 'IPv4'} address"
     if address[0] != family:
         return f"the address is {address[0]}, the interface {family}", f"write an {family} address, or change family"
     return None

@@ -4,11 +4,26 @@
 from __future__ import annotations
 
 from netpath.model import Tracking, TrackMethod
-from netpath.probe.base import Context, Prober
+from netpath.probe.base import Context, Prober, is_address
 
 
 def make_prober(tracking: Tracking, context: Context) -> Prober:
     """The prober of `tracking.method`, which is not NONE. It opens its sockets when it first sends."""
+    prober = _make_prober(tracking, context)
+    if tracking.method is TrackMethod.HTTPING or not any(map(_is_name, tracking.targets)):
+        return prober  # httping resolves by itself
+    from netpath.probe.named import NamedProber
+
+    return NamedProber(context, prober)
+
+
+def _is_name(target: str) -> bool:
+    """Whether a target that passed validation is, or begins with, a host name and not an address."""
+    host = target.partition(":")[0] if target.count(":") == 1 else target
+    return not (is_address(host, "ipv4") or ":" in host)
+
+
+def _make_prober(tracking: Tracking, context: Context) -> Prober:
     method = tracking.method
     if method is TrackMethod.PING:
         from netpath.probe.icmp import IcmpProber
@@ -40,6 +55,7 @@ def same_prober(old: Tracking, new: Tracking) -> bool:
 
 def _settings(tracking: Tracking) -> tuple[object, ...]:
     return (
+        any(map(_is_name, tracking.targets)),
         tracking.method,
         tracking.size,
         tracking.max_ttl,

@@ -4,10 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 import pytest
 from nsbox import counts
 from steering_site import ALL, MARK, Site, both, everything, gateway, internet, one_policy, own, site
+
+from netpath.steering.jhash import nft_slot
+from netpath.steering.policy import HASH_SEED
+from netpath.steering.slots import plan
 
 pytestmark = pytest.mark.lab
 
@@ -83,11 +88,22 @@ def test_weighted_is_random_by_weight_and_random_ignores_it(there: Site) -> None
     assert 220 < spread[0x200] < 380  # expected 300
 
 
+def foretold(there: Site, family: str, address: str) -> int:
+    """The mark that our own reckoning of the kernel's hash gives a client."""
+    assert there.config
+    ids = {u.name: u.id for u in there.uplinks}
+    families = {u.name: u.family for u in there.uplinks}
+    slots = plan(there.config.policies[0], families, ids, ALL, family)
+    slot = nft_slot(ip_address(address).packed, slots.modulus, HASH_SEED)
+    return next(ids[name] << 8 for first, last, name in slots.slots if first <= slot <= last)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_hash_moves_only_the_clients_of_a_failed_uplink_and_brings_them_back(there: Site, family: str) -> None:
     there.load(one_policy(both("1", "2", "3"), "hash"), [everything()])
     before = homes(there, family, 90)
     assert set(counts(before)) == {MARK[family, n] for n in (1, 2, 3)}
+    assert before == {c: foretold(there, family, c) for c in before}
     assert homes(there, family, 90) == before
     there.swap(without("wan2", "six2"))
     during = homes(there, family, 90)

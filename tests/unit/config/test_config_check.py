@@ -168,7 +168,7 @@ def test_the_base_is_clean() -> None:
         (
             "config interface w\noption reliability 2\nlist track_targets 192.0.2.3\n",
             ("warning", 15, "interface w", "reliability"),
-            "always considered down",
+            "all of them must answer",
         ),
         (
             "config interface w\nlist track_targets 192.0.2.3\noption ifname eth1\n",

@@ -333,7 +333,7 @@ BAD = [
     ("interface", "flush_conntrack", "sometimes"),
     ("interface", "flush_conntrack", "never ifup"),
     ("interface", "track_method", "carrier-pigeon"),
-    ("interface", "track_targets", "one.example"),
+    ("interface", "track_targets", "one..example"),
     ("interface", "track_targets", "2001:db8::1"),
     ("interface", "track_targets", "$(reboot)"),
     ("interface", "reliability", "0"),
@@ -451,12 +451,14 @@ def test_one_mistake_is_reported_once() -> None:
     ("method", "family", "good", "bad"),
     [
         ("ping", "ipv4", "192.0.2.1", "192.0.2.1:80"),
+        ("ping", "ipv4", "one.example", "-one.example"),
+        ("arping", "ipv6", "2001:db8::1", "one.example"),
         ("ping", "ipv6", "2001:db8::1", "192.0.2.1"),
-        ("dns", "ipv4", "192.0.2.53", "dns.example"),
+        ("dns", "ipv4", "dns.example", "dns.example:53"),
         ("arping", "ipv4", "192.0.2.1", "2001:db8::1"),
         ("tcp", "ipv4", "192.0.2.1:8080", "192.0.2.1:0"),
         ("tcp", "ipv6", "[2001:db8::1]:443", "[2001:db8::1]443x"),
-        ("tcp", "ipv6", "2001:db8::1", "example.com:443"),
+        ("tcp", "ipv6", "example.com:443", "example.com:0"),
         ("httping", "ipv4", "http://example.com/generate_204?x=1", "ftp://example.com/"),
         ("httping", "ipv4", "example.com", 'http://exa"mple.com'),
         ("httping", "ipv6", "https://[2001:db8::1]:8443/", "https://192.0.2.1/"),
@@ -471,12 +473,11 @@ def test_targets_suit_the_method_and_family(method: str, family: str, good: str,
     assert {p.option for p in loaded.problems if p.severity == "error"} == {"track_targets"}
 
 
-def test_arping_has_no_ipv6() -> None:
-    loaded = loads(
-        "config interface w\noption family ipv6\noption track_method arping\nlist track_targets 2001:db8::1\n"
-    )
-    assert [(p.severity, p.option) for p in loaded.problems] == [("error", "track_method")]
-    assert "ping" in loaded.problems[0].fix
+def test_a_name_as_target_is_taken_with_a_warning_because_it_needs_dns() -> None:
+    loaded = loads("config interface w\nlist track_targets one.example\nlist track_targets 192.0.2.1\n")
+    assert loaded.config is not None
+    assert [(p.severity, p.option, p.value) for p in loaded.problems] == [("warning", "track_targets", "one.example")]
+    assert "DNS" in loaded.problems[0].message
 
 
 @pytest.mark.parametrize("name", ["a" * 65, "a b", "a'b", "", "-rf", "..", "a/b", "ä", "a\tb", "a;b", "$(x)"])
