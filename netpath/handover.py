@@ -21,6 +21,8 @@ class Applied:
     globals: Globals
     interfaces: tuple[Interface, ...]
     view: SteeringView
+    families: tuple[str, ...]
+    """Families that are steered; any other is left to the main table."""
     uplinks: tuple[Uplink, ...]
     up: Mapping[str, bool]
     """Interface -> whether the kernel has all that it needs (device, carrier, address, gateway)."""
@@ -38,6 +40,7 @@ def encode(applied: Applied) -> dict[str, Any]:
         "globals": asdict(applied.globals),
         "interfaces": [asdict(i) for i in applied.interfaces],
         "view": applied.view.to_json(),
+        "families": list(applied.families),
         "uplinks": [asdict(u) for u in applied.uplinks],
         "up": dict(applied.up),
         "reasons": dict(applied.reasons),
@@ -53,6 +56,7 @@ def decode(data: Mapping[str, Any]) -> Applied:
         globals=Globals(**_tuples(data["globals"])),
         interfaces=tuple(_interface(i) for i in data["interfaces"]),
         view=SteeringView.from_json(data["view"]),
+        families=tuple(data["families"]),
         uplinks=tuple(Uplink(**_tuples(u)) for u in data["uplinks"]),
         up=data["up"],
         reasons=data["reasons"],

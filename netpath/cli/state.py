@@ -152,6 +152,9 @@ def render_interfaces(reply: Reply, style: Style) -> Iterator[str]:
 def _active(reply: Reply, family: str) -> Iterator[str]:
     """What each policy does with new flows of one family now."""
     yield f"Current {family} policies:"
+    if family not in words(reply.get("families", ["ipv4", "ipv6"])):
+        yield f" none: no uplink has {family}, so it is left to the main table"
+        return
     found = rows(reply.get("policies"))
     for policy in found:
         yield f"{show(policy.get('name'))}:"

@@ -13,7 +13,7 @@ from typing import Any
 from netpath import __version__
 from netpath.kernel import cgroup
 from netpath.kernel.nft import NftError, version
-from netpath.model import Interface, State, TrackMethod
+from netpath.model import Interface, Policy, State, TrackMethod
 from netpath.steering.policy import FAMILIES
 from netpath.steering.slots import shares
 from netpath.tracker.daemon import Daemon
@@ -124,7 +124,7 @@ class Verbs:
         del request
         applied = self._daemon.applied
         if applied is None:
-            return {"policies": []}
+            return {"families": [], "policies": []}
         view, usable = applied.view, self._daemon.usable
         rows = []
         for policy in view.policies:
@@ -148,21 +148,20 @@ class Verbs:
                     "active": {f: [n for n, v in percent[f].items() if v] for f in FAMILIES},
                 }
             )
-        return {"policies": rows}
+        return {"families": list(applied.families), "policies": rows}
 
     def _percentages(self, family: str) -> Reply:
+        """Policy -> active interfaces; nothing for a family that is left to the main table."""
         applied = self._daemon.applied
-        if applied is None:
+        if applied is None or family not in applied.families:
             return {}
         view, usable = applied.view, self._daemon.usable
-        return {
-            p.name: [
-                {"interface": n, "percent": v}
-                for n, v in shares(p, view.families, view.ids, usable, family).items()
-                if v
-            ]
-            for p in view.policies
-        }
+
+        def rows(policy: Policy) -> list[Reply]:
+            percent = shares(policy, view.families, view.ids, usable, family)
+            return [{"interface": n, "percent": v} for n, v in percent.items() if v]
+
+        return {p.name: rows(p) for p in view.policies}
 
     def _prefixes(self) -> Reply:
         """On-link and static prefixes of the uplinks; the verb `connected` also has those of other devices."""

@@ -27,7 +27,7 @@ from netpath.kernel.nft import Nft, NftError
 from netpath.model import Config, Globals, State
 from netpath.statedir import IDS, PLACES, RULESET, SYSCTLS, StateDir
 from netpath.steering.marks import MarkSpace, assign_ids
-from netpath.steering.policy import SteeringView
+from netpath.steering.policy import SteeringView, served
 from netpath.steering.routing import desired
 from netpath.steering.ruleset import ruleset
 from netpath.worker.devices import with_devices
@@ -102,6 +102,7 @@ def _bring_up(state: StateDir, source: Source, config: Config, request: Mapping[
         globals=config.globals,
         interfaces=config.interfaces,
         view=SteeringView.of(config, ids),
+        families=served(config),
         uplinks=tuple(links),
         up=up,
         reasons={r.uplink.name: r.reason for r in resolved},

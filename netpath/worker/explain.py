@@ -73,7 +73,29 @@ class _Case:
         if route is not None:
             self.why.append(f"{self.dst} is {_kind(route)}: connected and static routes win over every rule")
             return self._reply(device=route.device, gateway=route.gateway)
-        return self._by_rules()
+        return self._bound() or self._by_rules()
+
+    def _bound(self) -> Reply | None:
+        """The router's own traffic that is tied to an uplink: by a source address that the kernel would not choose
+        itself, or because its routing leads by an uplink that is not the main default."""
+        source = str(_address(self.flow.src, self.flow.family))
+        own = lookup.route_get(source, self.flow.family)
+        if own is None or not own.local:
+            return None
+        self.why.append(f"{source} is the router's own address")
+        way = lookup.route_get(self.dst, self.flow.family)
+        ours = [u for u in self.uplinks if u.family == self.flow.family and u.device]
+        tied = next((u for u in ours if source in {a.partition("/")[0] for a in u.addresses}), None)
+        if tied is not None and not tied.main_default:
+            self.why.append(f"a program that binds an address of {tied.name} means that uplink")
+            return self._reply(uplink=tied.name, device=tied.device, gateway=tied.gateway)
+        if way is None or way.device not in {u.device for u in ours}:
+            return self._main()
+        tied = next((u for u in ours if u.device == way.device), None)
+        if tied is not None and not tied.main_default:
+            self.why.append(f"an ip rule of somebody else sends it by {tied.name} already")
+            return self._reply(uplink=tied.name, device=tied.device, gateway=tied.gateway)
+        return None
 
     def _by_rules(self) -> Reply:
         rule, rejected = decide(self.config.rules, self.flow)
