@@ -27,7 +27,9 @@ from netpath.lab.namespace import wait_until
 PORT = 5000
 NEW_PACKETS = 4096
 ESTABLISHED_FLOWS = 64
-ESTABLISHED_REPEATS = 128
+ESTABLISHED_REPEATS = 64
+BURSTS = 3
+"""The least of so many bursts counts: whatever disturbs a burst makes it longer."""
 FIRST_PORT = 2000
 NEW, ESTABLISHED = {10: 1.15, 1000: 1.25}, {10: 1.05, 1000: 1.05}
 """Rules -> times the cost of bare forwarding."""
@@ -71,7 +73,7 @@ class Router:
 
 def measure(quick: bool) -> list[Figure]:
     """New and established flows with 10 and 1,000 rules against bare forwarding."""
-    rounds = 8 if quick else 40
+    rounds = 5 if quick else 25
     kinds: dict[str, Callable[[Lab], object]] = {
         "bare": _as_it_is,
         SAME: _as_it_is,
@@ -178,9 +180,9 @@ def _interleave(
     costs: dict[str, list[float]] = {name: [] for name in routers}
     for _ in range(1 + rounds):
         for name, router in routers.items():
-            costs[name].append(cost(router))
+            costs[name].append(min(cost(router) for _ in range(BURSTS)))
     for name, router in routers.items():
-        lost = (1 + rounds) * packets - (router.sent() - before[name])
+        lost = (1 + rounds) * BURSTS * packets - (router.sent() - before[name])
         if lost > 0:
             raise LabError(f"{name}: {lost} packets did not leave the router")
     return {name: found[1:] for name, found in costs.items()}

@@ -61,10 +61,10 @@ def defaults(quick: bool) -> list[Figure]:
             time.sleep(1.2 * DEFAULTS)  # looking for it all the time would take a processor
             values = [_until_spare(pulse, cut, client, len(clients)) for client, cut in enumerate(cuts)]
     note = "cuts spread over all phases of the 5 s interval; judged by the worst"
-    title = "silent loss with the shipped defaults, {} target(s) each"
+    title = "silent loss with the shipped defaults, {} per uplink"
     return [
-        Figure(title.format(1), "s", tuple(values[:each]), DEFAULTS, worst=True, note=note),
-        Figure(title.format(4), "s", tuple(values[each:]), DEFAULTS, worst=True),
+        Figure(title.format("one target"), "s", tuple(values[:each]), DEFAULTS, worst=True, note=note),
+        Figure(title.format("two targets"), "s", tuple(values[each:]), DEFAULTS, worst=True),
     ]
 
 
@@ -106,10 +106,10 @@ def _specs(count: int) -> list[UplinkSpec]:
 
 
 def _default_configuration(lab: Lab, each: int) -> str:
-    """Client n uses wan n while it works and `spare` else. Uplinks up to `each` have one target, the others four."""
+    """Client n uses wan n while it works and `spare` else. Uplinks up to `each` have one target, the others two."""
     parts = [configurations.member("spare_m2", "spare", 2)]
     for uplink, client in zip(lab.uplinks, ["", *lab.clients_of()], strict=True):
-        targets = SERVERS["ipv4"][: 1 if 1 < uplink.number <= each + 1 else 4]
+        targets = SERVERS["ipv4"][: 1 if 1 < uplink.number <= each + 1 else 2]
         parts.append(section("interface", uplink.name, {"ifname": uplink.name, "track_targets": targets}))
         if client:
             name = uplink.name

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -55,26 +56,35 @@ def cpu_seconds(pid: int) -> float:
 
 
 def _memory(process: Process) -> tuple[float, str]:
-    """PSS in MiB as if no other Python process ran, and the raw values.
+    """PSS in MiB as if no other Python program ran, and the raw values.
 
     The lab itself runs Python; pages that the tracker shares with it would count only in part, which no router would
-    give. So mappings of files that this very process maps too are counted in full: too much rather than too little,
-    because among them is the C library, which everything shares.
+    give. So files that only programs of the same interpreter map are counted in full.
     """
-    ours = {_file(line) for line in Path("/proc/self/maps").read_text().splitlines()}
-    total, shared = 0, False
+    everywhere = _files_of_others(Path(f"/proc/{process.pid}/exe").resolve())
+    total, alone = 0, False
     for line in Path(f"/proc/{process.pid}/smaps").read_text().splitlines():
         key, _, value = line.partition(":")
-        if key == ("Rss" if shared else "Pss"):
+        if " " in key:
+            alone = _file(line) != "" and _file(line) not in everywhere
+        elif key == ("Rss" if alone else "Pss"):
             total += int(value.split()[0])
-        elif " " in key:
-            shared = _file(line) != "" and _file(line) in ours
     raw = dict(line.split()[:2] for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()[1:])
     note = (
-        f"RSS {int(raw['Rss:']) / 1024:.1f}, PSS {int(raw['Pss:']) / 1024:.1f} MiB; the PSS profits from the lab's own "
-        "Python processes, so files that they map too are counted in full here"
+        f"RSS {int(raw['Rss:']) / 1024:.1f}, PSS as the kernel counts it {int(raw['Pss:']) / 1024:.1f} MiB, which "
+        "profits from the lab's own Python programs: files that only such map are counted in full here"
     )
     return total / 1024, note
+
+
+def _files_of_others(interpreter: Path) -> set[str]:
+    """Files that programs of another kind have mapped: the C library above all."""
+    files: set[str] = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended, or is a thread of the kernel
+            if (entry / "exe").readlink() != interpreter:
+                files |= {_file(line) for line in (entry / "maps").read_text().splitlines()}
+    return files
 
 
 def _file(line: str) -> str:

@@ -31,10 +31,13 @@ class StateDir:
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def write_text(self, name: str, text: str) -> None:
-        """Replace file `name` by `text` in one step."""
+        """Replace file `name` by `text` in one step; on failure (a full disk) the old one stays."""
         temporary = self.root / f".{name}.{os.getpid()}"
-        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
-        temporary.replace(self.root / name)
+        try:
+            temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+            temporary.replace(self.root / name)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def read_text(self, name: str) -> str | None:
         try:

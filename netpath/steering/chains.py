@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The chains that no user rule changes: a packet's way in, the router's own traffic, and what a decision does.
 
-The order of steps is for the packets of established connections: one lookup says that a packet comes from an uplink, or
-the next one that its connection has been decided, and that is all they meet.
+The order of steps is for the packets of established connections: the first step finds that theirs has been decided, and
+then they only get its mark, or nothing when they come from its uplink.
 """
 
 from __future__ import annotations
@@ -41,17 +41,19 @@ class Standing:
     """Whether routing tables beside main win over the rules."""
 
 
+_FEW = 5
+
+
 def entry(standing: Standing) -> Chains:
     """Packets that come in, up to the user's rules."""
     marks, uplinks = standing.marks, standing.uplinks
-    restore = _restore(marks, uplinks)
     test = f"meta mark set {_with('meta', marks, marks.unreachable)}"
     clear = f"meta mark set meta mark & {marks.keep:#x}"
     return {
         # From an uplink: only the connection is marked, so that reverse path checks see the packet as the kernel does.
         "prerouting": [
+            *_restore(standing),
             *_device_map("iifname", standing.there, "in"),
-            restore,
             f"meta mark & {marks.mask:#x} != 0 jump inherited",
             "goto classify",
         ],
@@ -59,8 +61,17 @@ def entry(standing: Standing) -> Chains:
             f"in_{u.id}": [f"ct mark & {marks.mask:#x} == 0 ct mark set {_with('ct', marks, marks.of(u.id))}"]
             for u in uplinks
         },
-        **{f"set_{u.id}": [f"meta mark set {_with('meta', marks, marks.of(u.id))}"] for u in uplinks},
-        "set_def": [f"meta mark set {_with('meta', marks, marks.default)}"],
+        **{
+            f"set_{u.id}": [
+                *_unless_from({u.device} if u in standing.there else ()),
+                f"meta mark set {_with('meta', marks, marks.of(u.id))}",
+            ]
+            for u in uplinks
+        },
+        "set_def": [
+            *_unless_from(u.device for u in standing.there),
+            f"meta mark set {_with('meta', marks, marks.default)}",
+        ],
         "inherited": [f"meta mark & {marks.mask:#x} == {marks.default:#x} goto opted_out", clear],
         "opted_out": [f"ct mark set {_with('ct', marks, marks.default)}", "accept"],
         # With this mark a route is found only where one other than a default route leads there. When none does the mark
@@ -95,7 +106,7 @@ def own_traffic(standing: Standing, cgroups: Mapping[int, tuple[int, str]]) -> C
         "output": [
             f"meta mark & {marks.mask:#x} != 0 jump inherited",
             # Before the next rule: a reply to what came in by an uplink leaves by it even if the main default does not.
-            _restore(marks, uplinks),
+            *_restore(standing),
             f"oifname != {devices} accept" if devices else "accept",
             "udp sport 68 udp dport 67 accept",
             "udp sport 546 udp dport 547 accept",
@@ -143,10 +154,18 @@ def _with(kind: str, marks: MarkSpace, value: int) -> str:
     return f"{kind} mark & {marks.keep:#x} | {value:#x}"
 
 
-def _restore(marks: MarkSpace, uplinks: Sequence[Uplink]) -> str:
-    """The only lookup of a packet whose connection has been decided."""
-    ways = [f"{marks.of(u.id):#x} : goto set_{u.id}" for u in uplinks]
-    return f"ct mark & {marks.mask:#x} vmap {{ {', '.join([*ways, f'{marks.default:#x} : goto set_def'])} }}"
+def _restore(standing: Standing) -> list[str]:
+    """To what a decided connection's packets get: comparisons while they are few, as each costs a fifth of a lookup."""
+    marks = standing.marks
+    ways = [(marks.of(u.id), f"set_{u.id}") for u in standing.uplinks] + [(marks.default, "set_def")]
+    if len(ways) <= _FEW:
+        return [f"ct mark & {marks.mask:#x} == {mark:#x} goto {chain}" for mark, chain in ways]
+    return [f"ct mark & {marks.mask:#x} vmap {{ {', '.join(f'{mark:#x} : goto {chain}' for mark, chain in ways)} }}"]
+
+
+def _unless_from(devices: Iterable[str | None]) -> list[str]:
+    names = _device_set(devices)
+    return [f"iifname {names} accept"] if names else []
 
 
 def _others(families: Sequence[str]) -> list[str]:
@@ -166,7 +185,7 @@ def _device_map(key: str, uplinks: Sequence[Uplink], chain: str) -> list[str]:
 
 def _device_set(devices: Iterable[str | None]) -> str:
     names = [device(d) for d in dict.fromkeys(devices) if d]
-    return f"{{ {', '.join(names)} }}" if names else ""
+    return names[0] if len(names) == 1 else f"{{ {', '.join(names)} }}" if names else ""
 
 
 def _prefix_accepts(there: Sequence[Uplink]) -> list[str]:

@@ -118,8 +118,8 @@ def open_descriptors() -> int:
 def test_nothing_stays_open(lab: ProbeLab) -> None:
     before = open_descriptors()
     watch = Watch(lab)
-    for method, target in ((TrackMethod.PING, FAR), (TrackMethod.ARPING, "gateway"), (TrackMethod.TCP, FAR)):
-        watch.add(replace(WAN1, name=method.value), replace(FAST, method=method, targets=(target,)))
+    for method, targets in ((TrackMethod.PING, (FAR,)), (TrackMethod.ARPING, ()), (TrackMethod.TCP, (FAR,))):
+        watch.add(replace(WAN1, name=method.value), replace(FAST, method=method, targets=targets))
         watch.wait(method.value, State.ONLINE)
     for method in (TrackMethod.DNS, TrackMethod.HTTPING):
         watch.add(replace(WAN1, name=method.value), replace(FAST, method=method), initial=State.ONLINE)

@@ -112,6 +112,24 @@ def test_foreign_mark_bits_survive_in_packet_and_connection(there: Site, family:
     assert there.router.marks(family)[inbound] == FOREIGN | MARK[family, 2]
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("use", "number"), [("bal", 2), ("default", 1)])
+def test_packets_from_an_uplink_are_never_marked_themselves(there: Site, family: str, use: str, number: int) -> None:
+    """Reverse path checks with marks would take them for spoofed."""
+    there.load(one_policy(both("2")), [everything(use)])
+    there.router.nft(
+        "table inet foreign\nadd counter inet foreign kept\n"
+        + base_chain("last", "filter hook forward priority 0", "meta mark and 0x3f00 != 0 counter name kept")
+    )
+    key = there.send(LAN_HOST[family], internet(family))
+    for _ in range(2):
+        there.send(internet(family), LAN_HOST[family], 443, key[3], via=f"wan{number}")
+    there.send(internet(family), LAN_HOST[family], 443, 9, via=f"wan{number}")
+    there.leaves("lan0", LAN_HOST[family], 443, 9)
+    counter = there.router.listing("foreign")
+    assert [c["counter"]["packets"] for c in counter if "counter" in c] == [1]  # the one from the LAN
+
+
 @pytest.mark.parametrize(("inherited", "device", "mark"), [(0x2A00, "wan2", 0x200), (0x3F00, "wan1", 0x3F00)])
 def test_inherited_bits_of_ours_are_cleared_unless_they_opt_out(
     there: Site, inherited: int, device: str, mark: int

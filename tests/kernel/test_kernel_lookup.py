@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Single questions to the kernel, checked against what `ip` and `nft` were told."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from kernel_world import World
+
+from netpath.kernel.lookup import Way, has_element, neighbour, route_get
+
+pytestmark = pytest.mark.lab
+
+
+def test_a_route_by_all_rules_and_marks(world: World) -> None:
+    world.uplinks(2)
+    world.ip(
+        "route add default via 198.51.100.2 dev wan1\n"
+        "route add default via 198.51.100.6 dev wan2 table 77\n"
+        "rule add pref 100 fwmark 0x200/0x3f00 lookup 77\n"
+        "-6 route add default via 2001:db8:2::1 dev wan2\n"
+    )
+    assert route_get("203.0.113.1", "ipv4") == Way("wan1", "198.51.100.2", local=False)
+    assert route_get("203.0.113.1", "ipv4", mark=0x200) == Way("wan2", "198.51.100.6", local=False)
+    assert route_get("198.51.100.6", "ipv4") == Way("wan2", None, local=False)
+    assert route_get("2001:db8:9::1", "ipv6") == Way("wan2", "2001:db8:2::1", local=False)
+
+
+def test_this_machines_own_addresses_are_local(world: World) -> None:
+    world.uplinks(1)
+    for address, family in (("198.51.100.1", "ipv4"), ("2001:db8:1::2", "ipv6")):
+        way = route_get(address, family)
+        assert way is not None
+        assert way.local
+
+
+@pytest.mark.parametrize("kind", ["unreachable", "blackhole", "prohibit", ""])
+def test_no_way_is_none(world: World, kind: str) -> None:
+    world.uplinks(1)
+    if kind:
+        world.ip(f"route add {kind} 203.0.113.0/24\n-6 route add {kind} 2001:db8:9::/64\n")
+    assert route_get("203.0.113.1", "ipv4") is None
+    assert route_get("2001:db8:9::1", "ipv6") is None
+
+
+def test_neighbours_by_device(world: World) -> None:
+    world.uplinks(2)
+    world.ip(
+        "neigh add 198.51.100.2 lladdr 02:00:00:00:00:01 dev wan1 nud reachable\n"
+        "neigh add 198.51.100.6 dev wan2 nud failed\n"
+        "-6 neigh add fe80::9 lladdr 02:00:00:00:00:02 dev wan2 nud stale\n"
+    )
+    assert neighbour("wan1", "198.51.100.2") == "reachable"
+    assert neighbour("wan2", "198.51.100.2") is None
+    assert neighbour("wan2", "198.51.100.6") == "failed"
+    assert neighbour("wan2", "fe80::9") == "stale"
+    assert neighbour("wan1", "fe80::9") is None
+
+
+def test_elements_of_sets(world: World) -> None:
+    world.nft(
+        "table inet t {\n set s { type ipv4_addr; flags dynamic,timeout; elements = { 192.0.2.7 timeout 1h }; }\n"
+        " set s6 { type ipv6_addr; elements = { 2001:db8::7 }; }\n}\n"
+    )
+    assert has_element("t", "s", socket.inet_aton("192.0.2.7"))
+    assert not has_element("t", "s", socket.inet_aton("192.0.2.8"))
+    assert has_element("t", "s6", socket.inet_pton(socket.AF_INET6, "2001:db8::7"))
+    assert not has_element("t", "none", b"\0\0\0\0")
+    assert not has_element("none", "s", b"\0\0\0\0")

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a worker hands to the tracker survives the pipe."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from netpath.config import load
+from netpath.handover import Applied, decode, encode
+from netpath.model import Uplink
+from netpath.steering.policy import SteeringView
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
+@pytest.mark.parametrize("name", ["netpath.uci", "config.toml", "mwan3"])
+def test_everything_reads_back_equal(name: str) -> None:
+    config = load(EXAMPLES / name).config
+    assert config is not None
+    ids = {i.name: n + 1 for n, i in enumerate(config.interfaces)}
+    applied = Applied(
+        globals=config.globals,
+        interfaces=config.interfaces,
+        view=SteeringView.of(config, ids),
+        families=("ipv4",),
+        uplinks=(Uplink("wan", 1, "ipv4", "eth0", None, ("192.0.2.1/24",), True, ("192.0.2.0/24",)),),
+        up={"wan": True},
+        reasons={"wan": "because"},
+        usable=frozenset({"wan"}),
+        rules=len(config.rules),
+        warnings=({"message": "x"},),
+    )
+    assert decode(json.loads(json.dumps(encode(applied)))) == applied
