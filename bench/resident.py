@@ -78,10 +78,14 @@ def _memory(process: Process) -> tuple[float, str]:
 
 
 def _files_of_others(interpreter: Path) -> set[str]:
-    """Files that programs of another kind have mapped: the C library above all."""
+    """Files that programs of another kind have mapped: the C library above all.
+
+    Programs that end meanwhile, threads of the kernel and what we may not look at are passed over, which can only make
+    the figure greater.
+    """
     files: set[str] = set()
     for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended, or is a thread of the kernel
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
             if (entry / "exe").readlink() != interpreter:
                 files |= {_file(line) for line in (entry / "maps").read_text().splitlines()}
     return files

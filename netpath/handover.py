@@ -31,6 +31,8 @@ class Applied:
     usable: frozenset[str]
     """The interfaces that the loaded policies use."""
     rules: int
+    removed: int
+    """Routes and ip rules of ours that this load took away."""
     warnings: tuple[Mapping[str, Any], ...]
 
 
@@ -46,6 +48,7 @@ def encode(applied: Applied) -> dict[str, Any]:
         "reasons": dict(applied.reasons),
         "usable": sorted(applied.usable),
         "rules": applied.rules,
+        "removed": applied.removed,
         "warnings": [dict(w) for w in applied.warnings],
     }
 
@@ -62,6 +65,7 @@ def decode(data: Mapping[str, Any]) -> Applied:
         reasons=data["reasons"],
         usable=frozenset(data["usable"]),
         rules=data["rules"],
+        removed=data["removed"],
         warnings=tuple(data["warnings"]),
     )
 

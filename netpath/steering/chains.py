@@ -13,7 +13,7 @@ from ipaddress import collapse_addresses, ip_address, ip_interface, ip_network
 
 from netpath.model import Uplink
 from netpath.steering.marks import MarkSpace
-from netpath.steering.names import device, quoted
+from netpath.steering.names import device, digit, quoted
 from netpath.steering.policy import ADDRESS, FAMILIES
 
 Chains = dict[str, list[str]]
@@ -42,6 +42,7 @@ class Standing:
 
 
 _FEW = 5
+"""Comparisons that are together no dearer than one lookup in a verdict map."""
 
 
 def entry(standing: Standing) -> Chains:
@@ -85,14 +86,12 @@ def entry(standing: Standing) -> Chains:
             f"fib daddr . mark oif exists {'goto w_def' if standing.more_tables else f'{clear} accept'}",
             "goto rules",
         ],
-        "direct": [
+        "direct": ["meta nfproto ipv6 jump direct_6", "fib daddr type { local, broadcast, multicast, anycast } accept"],
+        "direct_6": [
             "ip6 saddr fe80::/10 accept",
             "ip6 daddr fe80::/10 accept",
             "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect, "
             "mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report } accept",
-            "ip saddr 169.254.0.0/16 accept",
-            "ip daddr 169.254.0.0/16 accept",
-            "fib daddr type { local, broadcast, multicast, anycast } accept",
         ],
     }
 
@@ -127,7 +126,7 @@ def own_traffic(standing: Standing, cgroups: Mapping[int, tuple[int, str]]) -> C
             *_device_map("oifname", [u for u in there if not u.main_default], "w"),
             "goto rules",
         ],
-        "source": _masquerades(there),
+        **_source(there),
     }
 
 
@@ -218,17 +217,24 @@ def _source_maps(there: Sequence[Uplink]) -> list[str]:
     return lines
 
 
-def _masquerades(there: Sequence[Uplink]) -> list[str]:
+def _source(there: Sequence[Uplink]) -> Chains:
     """An address of one uplink must not leave by another. These addresses are the router's own: it sent the packet."""
-    lines = []
+    wanted: Chains = {"source": []}
     for family in FAMILIES:
         ours = [u for u in there if u.family == family]
+        everywhere = list(dict.fromkeys(a for u in ours for a in _addresses(u)))
+        chain = f"source_{digit(family)}"
+        lines = []
         for name in dict.fromkeys(u.device for u in ours):
             here = {a for u in ours if u.device == name for a in _addresses(u)}
-            foreign = dict.fromkeys(a for u in ours for a in _addresses(u) if a not in here)
+            foreign = [a for a in everywhere if a not in here]
             if foreign:
                 lines.append(f"oifname {device(name or '')} {ADDRESS[family]} {{ {', '.join(foreign)} }} masquerade")
-    return lines
+        if lines:
+            # Every new connection comes by here: one look at its address is all that most of them get.
+            wanted["source"].append(f"{ADDRESS[family]} {{ {', '.join(everywhere)} }} goto {chain}")
+            wanted[chain] = lines
+    return wanted
 
 
 def _addresses(uplink: Uplink) -> list[str]:

@@ -15,8 +15,11 @@ MAIN_TABLE = 254
 """RT_TABLE_MAIN (linux/rtnetlink.h)."""
 FIRST_TABLE = 1000
 """Uplink id N has routing table 1000 + N."""
-_BY_DEVICE, _BY_MARK, _OR_NOTHING, _BLACKHOLE, _UNREACHABLE = 100, 400, 700, 990, 991
-"""Offsets from `rule_priority`; the first three plus an uplink's id."""
+_UNREACHABLE, _BY_DEVICE, _BY_MARK, _OR_NOTHING, _BLACKHOLE = 99, 100, 400, 700, 990
+"""Offsets from `rule_priority`; from 100 to 700 plus an uplink's id.
+
+The unreachable mark comes first because the classifier looks a route up with it for every new connection.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Routing:
 def desired(config: Config, uplinks: Sequence[Uplink]) -> Routing:
     """What has to stand in the kernel for `config` while its interfaces are as `uplinks` says.
 
-    Raises ValueError for an id that does not fit the mask.
+    Raises ValueError for an id that does not fit the mask, or more than 98 tables in rt_table_lookup.
     """
     marks = MarkSpace(config.globals.mark_mask)
     enabled = {i.name for i in config.interfaces if i.enabled}
@@ -83,9 +86,12 @@ def _rules(
         return IpRule(family, first + offset, 0, mask, True, None, table, "lookup", 0)
 
     tables = dict.fromkeys((MAIN_TABLE, *config.globals.rt_table_lookup))
+    if len(tables) > _UNREACHABLE:
+        raise ValueError(f"rt_table_lookup names {len(tables) - 1} tables; there is room for {_UNREACHABLE - 1}")
     ours = [u for u in uplinks if u.family == family]
     return [
         *(specific(offset, table) for offset, table in enumerate(tables)),
+        rule(_UNREACHABLE, marks.unreachable, None, "unreachable"),
         *(
             rule(_BY_DEVICE + u.id, 0, FIRST_TABLE + u.id, oif=u.device)
             for u in _first_of_device([u for u in there if u.family == family])
@@ -93,7 +99,6 @@ def _rules(
         *(rule(_BY_MARK + u.id, marks.of(u.id), FIRST_TABLE + u.id) for u in ours),
         *(rule(_OR_NOTHING + u.id, marks.of(u.id), None, "unreachable") for u in ours),
         rule(_BLACKHOLE, marks.blackhole, None, "blackhole"),
-        rule(_UNREACHABLE, marks.unreachable, None, "unreachable"),
     ]
 
 

@@ -86,7 +86,7 @@ def ruleset(
 
 
 def _user_rules(config: Config, counters: Mapping[str, tuple[int, int]]) -> fixed.Chains:
-    wanted: fixed.Chains = {"rules": ["meta nfproto vmap { ipv4 : goto rules_4, ipv6 : goto rules_6 }"]}
+    wanted: fixed.Chains = {"rules": ["meta nfproto ipv4 goto rules_4", "goto rules_6"]}
     for family in FAMILIES:
         names = [rule_chain(r.name, family) for r in config.rules]
         lines = [

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The resident daemon: brings probes, link events, workers and the failover path together.
 
-One owner at a time: while an `apply` worker runs, transitions only change `states`; when it has finished, whatever it
-did not know yet is switched at once. So a stale load never wins.
+While an `apply` worker runs, failover goes on with the policies as they were; when it has finished, whatever it did not
+know yet is switched at once. So a slow load delays nothing, and a stale one never wins.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ class Daemon:
         """A link event came while a worker was loading."""
         self._damaged = False
         """Somebody removed a route or rule of ours."""
+        self._removals = 0
+        """Removals of our routes and rules seen since the last load began; it tells how many were its own."""
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -129,7 +131,7 @@ class Daemon:
     async def apply(self, *, from_file: bool) -> dict[str, Any]:
         """Run the worker that brings the kernel to the configuration; its warnings, or {"error", "problems"}."""
         async with self._applying:
-            before = self._switch.usable
+            self._removals = 0
             reply = await self.workers.run(
                 "apply",
                 {
@@ -143,19 +145,23 @@ class Daemon:
                 self.journal.add("config", "error", message=reply["error"])
                 if not from_file:
                     asyncio.get_running_loop().call_later(RETRY, self._refresh_soon)
+                elif self.applied is None and not reply.get("problems"):  # the kernel's fault, not the file's
+                    asyncio.get_running_loop().call_later(RETRY, self._reload_soon)
                 return {"error": reply["error"], "problems": reply.get("problems", [])}
-            self._adopt(handover.decode(reply), before)
-        if self._read_again:
+            self._adopt(handover.decode(reply))
+        self._damaged = self._damaged or self._removals > reply["removed"]
+        if self._read_again or self._damaged:
             self._read_again = False
             self._refresh_soon()
         return {"result": "ok", "warnings": reply["warnings"]}
 
-    def _adopt(self, applied: Applied, before: frozenset[str]) -> None:
+    def _adopt(self, applied: Applied) -> None:
         """Make a finished load ours, then catch up with what happened meanwhile."""
         was, self.applied, self.problem = self.applied, applied, None
+        if not applied.globals.enabled:
+            self.problem = f"NetPath is switched off: option enabled of section globals in {self.where.config}"
         self.log.set_level(applied.globals.loglevel)
         self._switch.loaded(applied)
-        self._switch.settle(before)
         self.uplinks = {u.name: u for u in applied.uplinks}
         known = {i.name for i in applied.interfaces}
         scheduler = self._scheduler_for(applied.view.marks.default)
@@ -213,8 +219,9 @@ class Daemon:
                 if uplink.device == event.ifname and self._up.get(name):
                     self.reasons[name] = f"device {event.ifname} " + ("is gone" if event.removed else "has no carrier")
                     self._link_state(name, False)
-        if event.ours and event.removed and not self._applying.locked():
-            self._damaged = True
+        if event.ours and event.removed:
+            self._removals += 1
+            self._damaged = self._damaged or not self._applying.locked()
         self._refresh_soon()
 
     def _refresh_soon(self) -> None:
@@ -225,9 +232,15 @@ class Daemon:
         """Compare what the kernel has with what was loaded; downs act here, ups and changes go through a worker."""
         self._settle = None
         applied = self.applied
-        if applied is None:
+        if applied is None or not applied.globals.enabled:
             return
-        found = self.resolved(applied)
+        try:
+            found = self.resolved(applied)
+            self._damaged = self._damaged or not nftdump.table_intact(applied.globals.nft_table)
+        except OSError as error:
+            self.log("error", f"the kernel could not be read: {error}; trying again")
+            asyncio.get_running_loop().call_later(RETRY, self._refresh_soon)
+            return
         for each in found:
             self.reasons[each.uplink.name] = each.reason
             if not each.up and self._up.get(each.uplink.name):
@@ -249,9 +262,11 @@ class Daemon:
     def _on_generation(self, pid: int | None) -> None:
         """Somebody changed the ruleset: when our table suffered, put it back."""
         applied = self.applied
-        if applied is None or pid == os.getpid() or self._applying.locked():
+        if applied is None or not applied.globals.enabled or pid == os.getpid():
             return
-        if not nftdump.table_intact(applied.globals.nft_table):
+        if self._applying.locked():
+            self._read_again = True
+        elif not nftdump.table_intact(applied.globals.nft_table):
             lost = f"table inet {applied.globals.nft_table} was removed or emptied by pid {pid}; loading it again"
             self.journal.add("table", "warning", message=lost)
             self.spawn(self.apply(from_file=False))
@@ -272,11 +287,14 @@ class Daemon:
             self._hook(action, name)
 
     def _follow_states(self, cause: str) -> None:
-        """Let the policies use what is usable now; while a worker loads, that is done when it has finished."""
-        if self.applied is None or (self._applying.locked() and cause != "load"):
+        """Let the policies use what is usable now.
+
+        Also while a worker loads, for that may take long; what it makes of that is put right when it has finished.
+        """
+        if self.applied is None:
             return
         usable = frozenset(n for n, s in self.states.items() if s.usable and self._up.get(n) and n not in self.disabled)
-        if not self._switch.to(usable, cause):
+        if not self._switch.to(usable, cause) and not self._applying.locked():
             self.spawn(self.apply(from_file=False))
 
     # -- requests -----------------------------------------------------------------------------------------------

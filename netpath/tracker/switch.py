@@ -30,10 +30,16 @@ class Switch:
         self.usable: frozenset[str] = frozenset()
 
     def loaded(self, applied: Applied) -> None:
-        """A worker has loaded the whole ruleset: start from what it used."""
+        """A worker has loaded the whole ruleset; connections follow what it changed, as after a switch.
+
+        Not so at the first load: what stands then was left by an earlier tracker, and must not be disturbed.
+        """
+        first, before = self._view is None, self.usable
         self._view = applied.view
         self._interfaces = {i.name: i for i in applied.interfaces}
         self.usable = applied.usable
+        if not first and before != self.usable:
+            self._flush(applied.view, before, self.usable)
 
     def to(self, usable: frozenset[str], cause: str) -> bool:
         """Let the policies use exactly `usable`. False when the kernel refused (a full load is due then)."""
@@ -67,11 +73,6 @@ class Switch:
         """An interface left the configuration: nothing restores its mark any more, so its flows are decided again."""
         if was is not None:
             conntrack.delete_by_mark(was.view.marks.of(was.view.ids[name]), was.view.marks.mask)
-
-    def settle(self, before: frozenset[str]) -> None:
-        """A worker's load changed what is usable from `before`: connections follow, as after a switch."""
-        if self._view is not None and before != self.usable:
-            self._flush(self._view, before, self.usable)
 
     def _flush(self, view: SteeringView, before: frozenset[str], after: frozenset[str]) -> list[str]:
         """Delete connections that must be decided again; names of the uplinks whose entries went."""

@@ -15,6 +15,7 @@ no longer wanted.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from netpath.steering.policy import SteeringView, served
 from netpath.steering.routing import desired
 from netpath.steering.ruleset import ruleset
 from netpath.worker.devices import with_devices
+from netpath.worker.stop import DEFAULT_PRIORITY, stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,14 @@ def apply(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
     if source.loaded.config is None:
         errors = [p for p in source.loaded.problems if p.severity == "error"]
         return {"error": str(errors[0]), "problems": [p.as_dict() for p in source.loaded.problems]}
+    config = source.loaded.config
     try:
-        return handover.encode(_bring_up(state, source, source.loaded.config, request))
+        applied = (
+            _bring_up(where, state, source, config, request) if config.globals.enabled else _switch_off(where, config)
+        )
     except (NftError, OSError, ValueError) as error:
         return {"error": f"{source.path}: the kernel refused this configuration: {error}", "problems": []}
+    return handover.encode(applied)
 
 
 def read_source(where: paths.Paths, state: StateDir, *, from_file: bool) -> Source:
@@ -68,9 +74,21 @@ def read_source(where: paths.Paths, state: StateDir, *, from_file: bool) -> Sour
     return Source(path, text, loads(text, file=str(where.config), format="toml" if path.suffix == ".toml" else "uci"))
 
 
-def _bring_up(state: StateDir, source: Source, config: Config, request: Mapping[str, Any]) -> handover.Applied:
+def _switch_off(where: paths.Paths, config: Config) -> handover.Applied:
+    """`option enabled 0`: nothing of ours is left in the kernel, and nothing is tracked."""
+    stop(where, {})
+    nothing = Config(config.globals, (), (), ())
+    return handover.Applied(
+        config.globals, (), SteeringView.of(nothing, {}), (), (), {}, {}, frozenset(), len(config.rules), 0, ()
+    )
+
+
+def _bring_up(
+    where: paths.Paths, state: StateDir, source: Source, config: Config, request: Mapping[str, Any]
+) -> handover.Applied:
     marks = MarkSpace(config.globals.mark_mask)
-    ids = _ids(state, config, marks)
+    known = state.read_json(IDS).get("ids", {})
+    ids = assign_ids([i.name for i in config.interfaces], known, marks.capacity)
     snapshot = uplinks.Snapshot.read()
     resolved = uplinks.resolve(config.interfaces, ids, snapshot)
     links = [r.uplink for r in resolved]
@@ -90,14 +108,18 @@ def _bring_up(state: StateDir, source: Source, config: Config, request: Mapping[
     wanted = desired(config, links)
     changes = routing.apply(wanted, phase="add")
     with Nft() as nft:
-        nft.run(text)
+        try:
+            nft.run(text)
+        except NftError:
+            _back(where, state, known, snapshot)
+            raise
         _retire(state, config.globals, nft)
-    if wanted.rules:
-        routing.apply(wanted, phase="remove")
-    else:
+    removed = routing.apply(wanted, phase="remove").removed if wanted.rules else 0
+    if not wanted.rules:
         routing.purge(config.globals.rule_priority)
+    unsaved = _remember(state, source, text, {**known, **ids}, config.globals)
     _loosen(state, [u.device for u in links if u.device])
-    _remember(state, source, text, config.globals)
+    problems = (*source.loaded.problems, *absent, *_refused(source, [*changes.warnings, *unsaved]))
     return handover.Applied(
         globals=config.globals,
         interfaces=config.interfaces,
@@ -108,16 +130,20 @@ def _bring_up(state: StateDir, source: Source, config: Config, request: Mapping[
         reasons={r.uplink.name: r.reason for r in resolved},
         usable=usable,
         rules=len(config.rules),
-        warnings=tuple(p.as_dict() for p in (*source.loaded.problems, *absent, *_refused(source, changes.warnings))),
+        removed=removed,
+        warnings=tuple(p.as_dict() for p in problems),
     )
 
 
-def _ids(state: StateDir, config: Config, marks: MarkSpace) -> dict[str, int]:
-    """Numbers of the interfaces, kept for the ones that had one."""
-    previous = state.read_json(IDS).get("ids", {})
-    ids = assign_ids([i.name for i in config.interfaces], previous, marks.capacity)
-    state.write_json(IDS, {"ids": {**previous, **ids}})
-    return ids
+def _back(where: paths.Paths, state: StateDir, ids: Mapping[str, int], snapshot: uplinks.Snapshot) -> None:
+    """The ruleset was refused: take the routes and rules back that only the refused configuration wants."""
+    if state.applied_config() is None:
+        routing.purge(state.read_json(PLACES).get("rule_priority", DEFAULT_PRIORITY))
+        return
+    running = read_source(where, state, from_file=False).loaded.config
+    if running is not None:
+        resolved = uplinks.resolve(running.interfaces, ids, snapshot)
+        routing.apply(desired(running, [r.uplink for r in resolved]), phase="remove")
 
 
 def _usable(
@@ -146,8 +172,8 @@ def _cgroups(config: Config, ids: Mapping[str, int]) -> dict[int, tuple[int, str
 
 
 def _refused(source: Source, warnings: Sequence[str]) -> list[Problem]:
-    """Routes and rules that the kernel did not take."""
-    fix = "see `netpath diag`; the uplink concerned works without it only in part"
+    """Routes and rules that the kernel did not take, files that could not be written."""
+    fix = "see `netpath diag`"
     return [Problem("warning", str(source.path), None, None, None, None, text, fix) for text in warnings]
 
 
@@ -156,7 +182,8 @@ def _loosen(state: StateDir, devices: Sequence[str]) -> None:
     saved = state.read_json(SYSCTLS).get("rp_filter", {})
     changed = sysctl.loosen_rp_filter(devices)
     if changed:
-        state.write_json(SYSCTLS, {"rp_filter": {**changed, **saved}})
+        with suppress(OSError):  # a full disk: then they stay loose after a stop, which harms nothing
+            state.write_json(SYSCTLS, {"rp_filter": {**changed, **saved}})
 
 
 def _retire(state: StateDir, globals_: Globals, nft: Nft) -> None:
@@ -168,8 +195,14 @@ def _retire(state: StateDir, globals_: Globals, nft: Nft) -> None:
         routing.purge_rules(old["rule_priority"])
 
 
-def _remember(state: StateDir, source: Source, text: str, globals_: Globals) -> None:
-    if state.read_text(RULESET) != text:
-        state.write_text(RULESET, text)
-    state.keep_config(source.path, source.text)
-    state.write_json(PLACES, {"table": globals_.nft_table, "rule_priority": globals_.rule_priority})
+def _remember(state: StateDir, source: Source, text: str, ids: Mapping[str, int], globals_: Globals) -> list[str]:
+    """Write down what stands now. A full disk must not undo what the kernel has; it is said in words."""
+    try:
+        state.write_json(IDS, {"ids": ids})
+        state.write_json(PLACES, {"table": globals_.nft_table, "rule_priority": globals_.rule_priority})
+        if state.read_text(RULESET) != text:
+            state.write_text(RULESET, text)
+        state.keep_config(source.path, source.text)
+    except OSError as error:
+        return [f"{state.root}: cannot save the state: {error.strerror}"]
+    return []

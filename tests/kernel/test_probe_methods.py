@@ -15,6 +15,8 @@ from netpath.model import Uplink
 from netpath.probe.base import MAX_SOCKETS
 from netpath.probe.dns import DnsProber
 from netpath.probe.http import HttpProber
+from netpath.probe.icmp import IcmpProber
+from netpath.probe.named import NamedProber
 from netpath.probe.neighbour import ArpProber, SolicitationProber
 from netpath.probe.resolve import Resolver
 from netpath.probe.tcp import TcpProber
@@ -310,6 +312,53 @@ def test_names_are_resolved_through_the_uplink(lab: ProbeLab, resolv_conf: Path)
         assert seen.packets == 2  # both servers were asked, once
     assert outcome.replies == [1, 2]
     assert ask(lab, "http://host.example/204", uplink=WAN1_6, names=resolv_conf) == "alive"
+
+
+@pytest.mark.usefixtures("dnsmasq")
+@pytest.mark.parametrize("uplink", [WAN2, WAN1_6])
+def test_targets_by_name_for_methods_that_probe_addresses(lab: ProbeLab, resolv_conf: Path, uplink: Uplink) -> None:
+    """mwan3's track_ip takes names; they are resolved by the uplink that is probed, once."""
+    with Counter(lab.router, "output", f"oifname {uplink.device} meta mark 0x3f00 udp dport 53") as seen:
+        context, outcome = lab.context(uplink)
+        prober = NamedProber(context, IcmpProber(context, 56, 60), Resolver(context, (resolv_conf,)))
+        for token in (1, 2):
+            prober.send(token, "host.example")
+            outcome.wait(token)
+        prober.send(3, FAR6 if uplink.family == "ipv6" else FAR)
+        outcome.wait(3)
+        prober.close()
+        assert seen.packets == 2  # both servers were asked, once
+    assert outcome.replies == [1, 2, 3]
+    assert not outcome.failures
+
+
+def test_a_name_with_a_port(lab: ProbeLab, resolv_conf: Path) -> None:
+    context, _ = lab.context()
+    asked: list[str] = []
+
+    class Recorder:
+        def send(self, token: int, target: str) -> None:
+            asked.append(target)
+
+        def cancel(self, token: int) -> None: ...
+
+        def close(self) -> None: ...
+
+    prober = NamedProber(context, Recorder(), Resolver(context, (resolv_conf,)))
+    prober.send(1, f"{FAR}:81")
+    prober.send(2, f"[{FAR6}]:82")
+    prober.send(3, FAR6)
+    assert asked == [f"{FAR}:81", f"[{FAR6}]:82", FAR6]
+    prober.close()
+
+
+def test_an_unknown_name_fails_and_can_be_given_up(lab: ProbeLab, tmp_path: Path) -> None:
+    context, outcome = lab.context()
+    prober = NamedProber(context, IcmpProber(context, 56, 60), Resolver(context, (tmp_path / "missing",)))
+    prober.send(1, "host.example")
+    assert outcome.failures == {1: "cannot resolve host.example: no name server known"}
+    prober.cancel(1)
+    prober.close()
 
 
 def test_a_name_that_cannot_be_resolved_says_so(lab: ProbeLab, tmp_path: Path) -> None:

@@ -262,3 +262,65 @@ def test_many_clients_at_once_and_garbage_do_not_delay_failover(lab: Lab, start:
     assert lab.flows(10) == {"wan2": 10}
     for connection in idle:
         connection.close()
+
+
+def test_switched_off_in_the_configuration_it_leaves_nothing_and_comes_back(lab: Lab, start: Start) -> None:
+    before = world(lab)
+    start(mode="failover")
+    lab.config_file.write_text(lab.config(globals_={"enabled": 0}))
+    assert "error" not in lab.call({"cmd": "reload"})
+    assert world(lab) == before
+    status = lab.call({"cmd": "status"})
+    assert status["interfaces"] == {}
+    assert "switched off" in status["problem"]
+    lab.config_file.write_text(lab.config(mode="failover"))
+    assert "error" not in lab.call({"cmd": "reload"})
+    lab.wait_status(wan="online", wan2="online")
+    assert lab.flows(5) == {"wan": 5}
+
+
+def test_a_full_state_directory_stops_neither_start_nor_failover(lab: Lab) -> None:
+    lab.state_dir.mkdir(exist_ok=True)
+    lab.router.run(["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=4", "none", str(lab.state_dir)])
+    try:
+        lab.start_netpath(lab.config(mode="failover"))
+        lab.wait_status(wan="online")
+        lab.cut("wan")
+        lab.wait_status(wan="offline", wan_6="offline")
+        assert lab.flows(5) == {"wan2": 5}
+        reply = lab.call({"cmd": "reload"})
+        assert any("No space" in w["message"] for w in reply["warnings"])
+        assert lab.flows(5) == {"wan2": 5}
+        lab.netpath("stop")
+    finally:
+        lab.router.run(["umount", str(lab.state_dir)])
+
+
+def test_a_removed_route_or_rule_of_ours_is_put_back(lab: Lab, start: Start) -> None:
+    start(rules=section("rule", "r", {"policy": "second"}) + section("policy", "second", {"members": ["wan2_m1_w1"]}))
+    rules, table = lab.router.run(["ip", "rule"]), lab.router.run(["ip", "route", "show", "table", "1003"])
+    assert "default" in table
+    lab.router.run(["ip", "route", "flush", "table", "1003"])
+    wait_until(lambda: lab.router.run(["ip", "route", "show", "table", "1003"]) == table, 10, "routes to be back")
+    lab.router.run(["ip", "rule", "del", "pref", "6403"])
+    wait_until(lambda: lab.router.run(["ip", "rule"]) == rules, 10, "the ip rule to be back")
+    assert lab.flows(5) == {"wan2": 5}
+
+
+def test_another_table_mask_and_priorities_replace_the_old_ones(lab: Lab, start: Start) -> None:
+    before = world(lab)
+    start(mode="failover")
+    moved = {"nft_table": "steering", "mark_mask": "0xff0000", "rule_priority": 12000}
+    lab.config_file.write_text(lab.config(mode="failover", globals_=moved))
+    assert "error" not in lab.call({"cmd": "reload"})
+    ruleset, rules = lab.router.run(["nft", "list", "ruleset"]), lab.router.run(["ip", "rule"])
+    assert "table inet steering" in ruleset
+    assert "table inet netpath" not in ruleset
+    assert "0x3f00" not in rules
+    assert "6000:" not in rules
+    assert lab.flows(5) == {"wan": 5}
+    lab.cut("wan")
+    lab.wait_status(wan="offline")
+    assert lab.flows(5) == {"wan2": 5}
+    lab.netpath("stop")
+    assert world(lab) == before

@@ -17,11 +17,11 @@ def test_rules_of_one_uplink_in_order() -> None:
     assert found.rules == (
         IpRule("ipv4", 6000, 0, 0x3F00, True, None, 254, "lookup", 0),
         IpRule("ipv4", 6001, 0, 0x3F00, True, None, 77, "lookup", 0),
+        IpRule("ipv4", 6099, 0x3E00, 0x3F00, False, None, None, "unreachable", None),
         IpRule("ipv4", 6101, 0, 0, False, "eth1", 1001, "lookup", None),
         IpRule("ipv4", 6401, 0x100, 0x3F00, False, None, 1001, "lookup", None),
         IpRule("ipv4", 6701, 0x100, 0x3F00, False, None, None, "unreachable", None),
         IpRule("ipv4", 6990, 0x3D00, 0x3F00, False, None, None, "blackhole", None),
-        IpRule("ipv4", 6991, 0x3E00, 0x3F00, False, None, None, "unreachable", None),
     )
 
 
@@ -59,17 +59,17 @@ def test_an_uplink_that_is_away_still_lets_nothing_leak(enabled: bool, device: s
     assert found.routes == ()
     assert [(r.priority, r.action) for r in found.rules] == [
         (6000, "lookup"),
+        (6099, "unreachable"),
         (6401, "lookup"),
         (6701, "unreachable"),
         (6990, "blackhole"),
-        (6991, "unreachable"),
     ]
 
 
 def test_a_family_without_interfaces_is_left_alone_unless_a_rule_names_it() -> None:
     assert {r.family for r in desired(config([interface("wan")], [], [rule("any")]), [WAN]).rules} == {"ipv4"}
     named = config([interface("wan")], [], [rule("six", family="ipv6")])
-    assert [r.priority for r in desired(named, [WAN]).rules if r.family == "ipv6"] == [6000, 6990, 6991]
+    assert [r.priority for r in desired(named, [WAN]).rules if r.family == "ipv6"] == [6000, 6099, 6990]
 
 
 def test_two_uplinks_on_one_device_give_bound_sockets_the_first() -> None:
@@ -85,4 +85,10 @@ def test_all_ids_fit_the_block_of_priorities() -> None:
     priorities = [r.priority for r in found.rules]
     assert len(set(priorities)) == len(priorities)
     assert sorted(priorities) == priorities
-    assert (priorities[0], priorities[-1]) == (100, 1091)
+    assert (priorities[0], priorities[-1]) == (100, 1090)
+
+
+def test_more_tables_than_there_are_priorities_for() -> None:
+    assert len(desired(config([interface("wan")], [], [], rt_table_lookup=range(1, 99)), [WAN]).rules) == 104
+    with pytest.raises(ValueError, match="99 tables"):
+        desired(config([interface("wan")], [], [], rt_table_lookup=range(1, 100)), [WAN])

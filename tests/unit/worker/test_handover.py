@@ -31,6 +31,7 @@ def test_everything_reads_back_equal(name: str) -> None:
         reasons={"wan": "because"},
         usable=frozenset({"wan"}),
         rules=len(config.rules),
+        removed=2,
         warnings=({"message": "x"},),
     )
     assert decode(json.loads(json.dumps(encode(applied)))) == applied
