@@ -53,7 +53,7 @@ def defaults(quick: bool) -> list[Figure]:
     each = 4 if quick else 10
     with Lab([UplinkSpec("spare", ipv6=False), *_specs(2 * each)], clients=2 * each) as lab:
         lab.start_netpath(_default_configuration(lab, each))
-        lab.wait_status(30.0, **{uplink.name: "online" for uplink in lab.uplinks})
+        lab.wait_states({uplink.name: "online" for uplink in lab.uplinks}, 30.0)
         clients = lab.clients_of()
         with lab.pulse(interval=PULSE, timeout=GIVE_UP, concurrency=2000, src=clients) as pulse:
             time.sleep(CALM_SECONDS)

@@ -40,7 +40,7 @@ def _run(uplinks: int, seconds: float) -> tuple[float, float, str]:
     options = {"track_targets": SERVERS["ipv4"][:TARGETS], "interval": "1s"}
     with Lab(specs) as lab:
         process = lab.start_netpath(lab.config(options=options))
-        lab.wait_status(30.0, **dict.fromkeys((spec.name for spec in specs), "online"))
+        lab.wait_states(dict.fromkeys((spec.name for spec in specs), "online"), 30.0)
         time.sleep(SETTLE_SECONDS)
         before, began = cpu_seconds(process.pid), time.monotonic()
         time.sleep(seconds)

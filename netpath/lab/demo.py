@@ -73,7 +73,7 @@ class Demo:
         self.screen.title("Start NetPath on the router, and traffic on the LAN")
         begin = time.monotonic()
         self.lab.start_netpath(self.text)
-        self.lab.wait_status(NOTICE_SECONDS, **dict.fromkeys(self.sections(*ROLES), "online"))
+        self.lab.wait_states(dict.fromkeys(self.sections(*ROLES), "online"), NOTICE_SECONDS)
         self.screen.good(f"all uplinks online {ms(time.monotonic() - begin)} after starting it, IPv4 and IPv6")
         self.flows = [
             self.lab.pulse("ipv4", "udp", interval=FLOW_SECONDS, timeout=GIVE_UP_SECONDS, src=self.lab.clients_of()),

@@ -85,8 +85,12 @@ class Lab(FaultyWorld):
         """The daemon's events from now on."""
         return Events(self.socket)
 
-    def wait_status(self, timeout: float = 15.0, **wanted: str) -> None:
+    def wait_status(self, **wanted: str) -> None:
         """Wait until interfaces have these states: `wait_status(wan="online", wan2="offline")`."""
+        self.wait_states(wanted)
+
+    def wait_states(self, wanted: Mapping[str, str], timeout: float = 15.0) -> None:
+        """The same for names in a mapping."""
 
         def there() -> bool:
             rows = self.call({"cmd": "status"})["interfaces"]

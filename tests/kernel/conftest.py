@@ -9,7 +9,8 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from kernel_world import World, enter
+
+from tests.kernel.kernel_world import World, enter
 
 _numbers = itertools.count()
 

@@ -12,15 +12,11 @@ import re
 import socket
 import struct
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-
-# Worlds and golden files of the unit tests; their names sort after this module's, so that it is imported first.
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "steering"))
 
 from netpath.steering.routing import Routing
 

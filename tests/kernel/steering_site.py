@@ -11,14 +11,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
 
-import nsbox  # noqa: F401 - makes steering_worlds importable
-from nsbox import Box, frame
-from steering_worlds import config, interface, policy, rule, uplink
-
 from netpath.model import Config, Policy, Rule, Uplink
 from netpath.steering.policy import SteeringView, swap
 from netpath.steering.routing import desired
 from netpath.steering.ruleset import ruleset
+from tests.kernel.nsbox import Box, frame
+from tests.unit.steering.steering_worlds import config, interface, policy, rule, uplink
 
 WANS = ("wan1", "wan2", "wan3")
 LAN_HOST = {"ipv4": "198.51.100.7", "ipv6": "2001:db8:100::7"}

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kernel_world import World
 
 from netpath.kernel import cgroup
 from netpath.kernel.cgroup import CgroupUnavailable
+from tests.kernel.kernel_world import World
 
 pytestmark = pytest.mark.lab
 

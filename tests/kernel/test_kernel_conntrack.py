@@ -8,9 +8,9 @@ import socket
 import subprocess
 
 import pytest
-from kernel_world import World
 
 from netpath.kernel import conntrack
+from tests.kernel.kernel_world import World
 
 pytestmark = pytest.mark.lab
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 import socket
 
 import pytest
-from kernel_world import World
 
 from netpath.kernel.lookup import Way, has_element, neighbour, route_get
+from tests.kernel.kernel_world import World
 
 pytestmark = pytest.mark.lab
 

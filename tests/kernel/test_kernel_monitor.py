@@ -8,10 +8,10 @@ import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
-from kernel_world import World, eventually
 
 from netpath.kernel import netlink
 from netpath.kernel.monitor import LinkEvent, LinkMonitor
+from tests.kernel.kernel_world import World, eventually
 
 pytestmark = pytest.mark.lab
 

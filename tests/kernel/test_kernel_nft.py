@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kernel_world import World, enter
 
 from netpath.kernel import nft as nft_module
 from netpath.kernel.nft import Nft, NftError, version
+from tests.kernel.kernel_world import World, enter
 
 pytestmark = pytest.mark.lab
 

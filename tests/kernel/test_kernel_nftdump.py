@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from kernel_world import World, eventually
 
 from netpath.kernel import nftdump
 from netpath.kernel.netlink import NetlinkSocket
 from netpath.kernel.nft import Nft
 from netpath.kernel.nftdump import GenerationMonitor
+from tests.kernel.kernel_world import World, eventually
 
 pytestmark = pytest.mark.lab
 

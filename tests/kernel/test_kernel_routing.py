@@ -9,11 +9,11 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from kernel_world import World
 
 from netpath.kernel import routing, rtnl
 from netpath.kernel.netlink import NetlinkError
 from netpath.steering.routing import IpRule, Route, Routing
+from tests.kernel.kernel_world import World
 
 pytestmark = pytest.mark.lab
 

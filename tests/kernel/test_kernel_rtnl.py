@@ -6,10 +6,10 @@ from __future__ import annotations
 import socket
 
 import pytest
-from kernel_world import World
 
 from netpath.kernel import netlink, rtnl
 from netpath.kernel.netlink import Message, NetlinkError, NetlinkSocket
+from tests.kernel.kernel_world import World
 
 pytestmark = pytest.mark.lab
 

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import pytest
-from kernel_world import World
 
 from netpath.kernel import sysctl
+from tests.kernel.kernel_world import World
 
 pytestmark = pytest.mark.lab
 

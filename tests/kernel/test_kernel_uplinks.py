@@ -9,11 +9,11 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from kernel_world import World
 
 from netpath.kernel import rtnl
 from netpath.kernel.uplinks import Resolved, Snapshot, foreign_marks, resolve
 from netpath.model import Interface, State, Tracking, TrackMethod
+from tests.kernel.kernel_world import World
 
 pytestmark = pytest.mark.lab
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from probe_lab import FAR, FAR6, REFUSED, REFUSED6, WAN1, WAN1_6, WAN2, Counter, ProbeLab, probe_lab, run
 
 from netpath.model import Uplink
 from netpath.probe.icmp import IcmpProber
 from netpath.probe.icmp_packet import echo_request
+from tests.kernel.probe_lab import FAR, FAR6, REFUSED, REFUSED6, WAN1, WAN1_6, WAN2, Counter, ProbeLab, probe_lab, run
 
 pytestmark = pytest.mark.lab
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from probe_lab import FAR, FAR6, WAN1, WAN1_6, WAN2, Counter, ProbeLab, probe_lab, run
 
 from netpath.model import Uplink
 from netpath.probe.base import MAX_SOCKETS
@@ -20,6 +19,7 @@ from netpath.probe.named import NamedProber
 from netpath.probe.neighbour import ArpProber, SolicitationProber
 from netpath.probe.resolve import Resolver
 from netpath.probe.tcp import TcpProber
+from tests.kernel.probe_lab import FAR, FAR6, WAN1, WAN1_6, WAN2, Counter, ProbeLab, probe_lab, run
 
 pytestmark = pytest.mark.lab
 

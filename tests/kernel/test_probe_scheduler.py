@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from probe_lab import FAR, FAR6, FAST, MARK, WAN1, WAN1_6, WAN2, ProbeLab, probe_lab, run
 
 from netpath.health import InterfaceHealth, Transition
 from netpath.model import State, Tracking, TrackMethod, Uplink
 from netpath.probe import Scheduler
+from tests.kernel.probe_lab import FAR, FAR6, FAST, MARK, WAN1, WAN1_6, WAN2, ProbeLab, probe_lab, run
 
 pytestmark = pytest.mark.lab
 

@@ -8,14 +8,24 @@ from ipaddress import ip_address
 from random import Random
 
 import pytest
-from nsbox import Box, frame
-from steering_worlds import MACS, SETS, config, interface, policy, random_flow, random_rules, rule, uplink
 
 from netpath.model import Config, Rule, Uplink
 from netpath.steering.interpret import Flow, decide
 from netpath.steering.names import rule_chain
 from netpath.steering.routing import desired
 from netpath.steering.ruleset import ruleset
+from tests.kernel.nsbox import Box, frame
+from tests.unit.steering.steering_worlds import (
+    MACS,
+    SETS,
+    config,
+    interface,
+    policy,
+    random_flow,
+    random_rules,
+    rule,
+    uplink,
+)
 
 pytestmark = pytest.mark.lab
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 import pytest
-from nsbox import counts
-from steering_site import ALL, MARK, Site, both, everything, gateway, internet, one_policy, own, site
 
 from netpath.steering.jhash import nft_slot
 from netpath.steering.policy import HASH_SEED
 from netpath.steering.slots import plan
+from tests.kernel.nsbox import counts
+from tests.kernel.steering_site import ALL, MARK, Site, both, everything, gateway, internet, one_policy, own, site
 
 pytestmark = pytest.mark.lab
 

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
-from nsbox import Box
-from steering_golden import Case, cases
-from steering_site import Site, both, everything, internet, one_policy, site
-from steering_worlds import config, interface, policy, random_rules, rule, uplink
 
 from netpath.kernel import cgroup
 from netpath.steering.policy import SteeringView, swap
 from netpath.steering.ruleset import ruleset
+from tests.kernel.nsbox import Box
+from tests.kernel.steering_site import Site, both, everything, internet, one_policy, site
+from tests.unit.steering.steering_golden import Case, cases
+from tests.unit.steering.steering_worlds import config, interface, policy, random_rules, rule, uplink
 
 pytestmark = pytest.mark.lab
 

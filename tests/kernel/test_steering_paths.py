@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 import pytest
-from steering_site import (
+
+from tests.kernel.steering_site import (
     ALL,
     HOST_MAC,
     LAN_HOST,
@@ -21,7 +22,7 @@ from steering_site import (
     own,
     site,
 )
-from steering_worlds import policy, rule
+from tests.unit.steering.steering_worlds import policy, rule
 
 pytestmark = pytest.mark.lab
 

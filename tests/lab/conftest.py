@@ -49,7 +49,7 @@ def start(lab: Lab) -> Start:
         process = lab.start_netpath(lab.config(**choices) if text is None else text)
         if wait:
             rows = lab.call({"cmd": "status"})["interfaces"]
-            lab.wait_status(**{name: "online" for name, row in rows.items() if row["enabled"]})
+            lab.wait_states({name: "online" for name, row in rows.items() if row["enabled"]})
         return process
 
     return go

@@ -144,14 +144,14 @@ def test_a_renewed_lease_with_another_address_and_gateway(lab: Lab, start: Start
     name = "wan" if family == "ipv4" else "wan_6"
     try:
         address, gateway = lab.change_address("wan", family), lab.change_gateway("wan", family)
-        lab.wait_status(**{name: "online"})
+        lab.wait_states({name: "online"})
 
         def current() -> bool:
             row = lab.call({"cmd": "status"})["interfaces"][name]
             return bool(row["gateway"] == gateway and row["addresses"][0].startswith(f"{address}/"))
 
         wait_until(current, 10, "the new address and gateway to be known")
-        lab.wait_status(**{name: "online"})
+        lab.wait_states({name: "online"})
         assert lab.flows(10, family) == {"wan": 10}
     finally:
         lab.change_address("wan", family)
@@ -172,7 +172,7 @@ def test_a_hundred_flaps_leak_nothing(lab: Lab, start: Start) -> None:
     lab.config_file.write_text(lab.config(mode="failover", options={"up": 1, "stable_time": 0}))
     lab.call({"cmd": "disable", "interface": "wan"})
     lab.call({"cmd": "enable", "interface": "wan"})  # by hand: old flaps are forgiven
-    lab.wait_status(wan="online", wan2="online", timeout=30)
+    lab.wait_states({"wan": "online", "wan2": "online"}, 30)
     assert lab.flows(10) == {"wan": 10}
     assert (lab.router.run(["ip", "rule"]), lab.router.run(["ip", "-6", "rule"])) == rules
     assert lab.router.run(["nft", "list", "table", "inet", "netpath"]).count("chain ") == chains
@@ -182,7 +182,7 @@ def test_a_hundred_flaps_leak_nothing(lab: Lab, start: Start) -> None:
 def test_quality_takes_a_lossy_uplink_out(lab: Lab, start: Start) -> None:
     start(mode="failover", options={"check_quality": 1, "failure_loss": 30, "recovery_loss": 5, "reliability": 1})
     lab.loss("wan", 60)
-    lab.wait_status(wan="offline", timeout=30)
+    lab.wait_states({"wan": "offline"}, 30)
     assert lab.flows(10) == {"wan2": 10}
 
 

@@ -23,12 +23,12 @@ FAMILIES = ("ipv4", "ipv6")
 def fail(lab: Lab, name: str) -> None:
     """Cut an uplink silently and wait until NetPath has noticed, in both families."""
     lab.cut(name)
-    lab.wait_status(**{name: "offline", f"{name}_6": "offline"})
+    lab.wait_states({name: "offline", f"{name}_6": "offline"})
 
 
 def mend(lab: Lab, name: str) -> None:
     lab.restore(name)
-    lab.wait_status(**{name: "online", f"{name}_6": "online"})
+    lab.wait_states({name: "online", f"{name}_6": "online"})
 
 
 @pytest.mark.parametrize("family", FAMILIES)

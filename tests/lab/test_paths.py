@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -175,7 +176,7 @@ RULES = (
 POLICIES = section("policy", "first", {"members": ["wan_m1_w1", "wan_6_m1_w1"], "mode": "failover"}) + section(
     "policy", "second", {"members": ["wan2_m1_w1", "wan2_6_m1_w1"], "mode": "failover"}
 )
-CASES = (
+CASES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("rest", "ipv4", {}),
     ("by_source", "ipv4", {"src": "192.0.2.3"}),
     ("by_port", "ipv4", {"dport": 5005}),

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from fake_tracker import FakeTracker
 
 from netpath.cli import main
+from tests.unit.cli.fake_tracker import FakeTracker
 
 
 class Result(NamedTuple):

@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import Run
-from fake_tracker import FakeTracker
 
 from netpath.cli.client import Client, call
 from netpath.cli.errors import CommandError, NotRunningError
+from tests.unit.cli.conftest import Run
+from tests.unit.cli.fake_tracker import FakeTracker
 
 
 def test_a_large_reply_arrives_whole(tracker: FakeTracker, instance: Path) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import replies
-from conftest import Run
-from fake_tracker import FakeTracker
 
 from netpath.cli.commands import COMMANDS
+from tests.unit.cli import replies
+from tests.unit.cli.conftest import Run
+from tests.unit.cli.fake_tracker import FakeTracker
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import replies
-from conftest import Run
-from fake_tracker import FakeTracker
 
 from netpath.cli.commands import COMMANDS, GLOBAL, Command
+from tests.unit.cli import replies
+from tests.unit.cli.conftest import Run
+from tests.unit.cli.fake_tracker import FakeTracker
 
 ROOT = Path(__file__).parents[3]
 INSTALLED = ROOT / "files/usr/share/bash-completion/completions/netpath"

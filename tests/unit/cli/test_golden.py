@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import replies
-from conftest import Run
-from fake_tracker import FakeTracker, Reply
+
+from tests.unit.cli import replies
+from tests.unit.cli.conftest import Run
+from tests.unit.cli.fake_tracker import FakeTracker, Reply
 
 GOLDEN = Path(__file__).parent / "golden"
 STATUS: Mapping[str, Reply] = {"status": replies.STATUS, "policies": replies.POLICIES, "rules": replies.RULES}

@@ -7,14 +7,14 @@ import json
 from typing import Any
 
 import pytest
-import replies
-from conftest import Run
-from fake_tracker import FakeTracker
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netpath.cli import figures, reports, state, watch
 from netpath.cli.text import PLAIN, Style, clean, clean_reply
+from tests.unit.cli import replies
+from tests.unit.cli.conftest import Run
+from tests.unit.cli.fake_tracker import FakeTracker
 
 EVIL = "wan\x1b[2J\x1b]0;owned\x07\n interface fake is online\r\x9b31m\u202egnol\ud800\x7f"
 

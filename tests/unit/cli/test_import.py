@@ -8,7 +8,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from conftest import Run
+
+from tests.unit.cli.conftest import Run
 
 MWAN3 = """\
 config interface 'wan'

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import replies
-from conftest import Run
 
 from netpath.kernel.nft import NftError
 from netpath.paths import Paths
+from tests.unit.cli import replies
+from tests.unit.cli.conftest import Run
 
 Job = Callable[[Paths, dict[str, Any]], dict[str, Any]]
 GOLDEN = Path(__file__).parent / "golden"

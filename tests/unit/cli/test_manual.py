@@ -9,10 +9,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Run
 
 from netpath.cli.commands import COMMANDS, GLOBAL, Command
 from netpath.paths import OPTIONS
+from tests.unit.cli.conftest import Run
 
 PAGE = Path(__file__).parents[3] / "docs/netpath.8"
 TEXT = PAGE.read_text(encoding="utf-8").replace("\\-", "-")

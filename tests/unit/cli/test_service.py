@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Run
 
 from netpath.cli import service
 from netpath.cli.client import Client
 from netpath.cli.errors import CommandError
 from netpath.paths import locate
+from tests.unit.cli.conftest import Run
 
 FAKE = Path(__file__).with_name("fake_tracker.py")
 

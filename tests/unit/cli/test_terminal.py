@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import replies
-from conftest import Run
-from fake_tracker import FakeTracker
+
+from tests.unit.cli import replies
+from tests.unit.cli.conftest import Run
+from tests.unit.cli.fake_tracker import FakeTracker
 
 
 class Terminal:

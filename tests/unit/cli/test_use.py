@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Run
-from fake_tracker import FakeTracker
+
+from tests.unit.cli.conftest import Run
+from tests.unit.cli.fake_tracker import FakeTracker
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from collections import Counter
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from virtual_time import tracking
 
 from netpath.health import InterfaceHealth, Transition
 from netpath.health.window import CAPACITY
 from netpath.model import State
+from tests.unit.health.virtual_time import tracking
 
 TARGETS = ("192.0.2.1", "192.0.2.2", "192.0.2.3")
 ON_TIME, TOO_LATE = 0.09, 2.5

@@ -8,9 +8,9 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from virtual_time import RTT, World, always, cut_at, never, tracking
 
 from netpath.model import Quality, State, TrackMethod
+from tests.unit.health.virtual_time import RTT, World, always, cut_at, never, tracking
 
 ONE = ("192.0.2.1",)
 TWO = ("192.0.2.1", "198.51.100.1")

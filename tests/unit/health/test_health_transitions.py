@@ -8,10 +8,10 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from virtual_time import DEFAULTS, World, always, never
 
 from netpath.health.transitions import TABLE, Event
 from netpath.model import State, TrackMethod
+from tests.unit.health.virtual_time import DEFAULTS, World, always, never
 
 UNTRACKED = replace(DEFAULTS, method=TrackMethod.NONE)
 

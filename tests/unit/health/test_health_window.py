@@ -8,11 +8,11 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from virtual_time import tracking
 
 from netpath.health.timing import Rtt, Timing
 from netpath.health.window import CAPACITY, Window
 from netpath.model import TrackMethod
+from tests.unit.health.virtual_time import tracking
 
 
 def filled(rtts: list[float | None], step: float = 0.1) -> tuple[Window, float]:

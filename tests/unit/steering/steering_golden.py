@@ -15,11 +15,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from steering_worlds import config, interface, policy, rule, uplink
-
 from netpath.model import Config, Uplink
 from netpath.steering.policy import SteeringView, swap
 from netpath.steering.ruleset import ruleset
+from tests.unit.steering.steering_worlds import config, interface, policy, rule, uplink
 
 GOLDEN = Path(__file__).parent / "golden"
 _INPUT, _EXPECT = "\n-- Input --\n", "\n-- Expect --\n"

@@ -10,12 +10,12 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steering_worlds import DEVICES, MACS, random_flow, random_rules, rule
 
 from netpath.model import Rule
 from netpath.steering.boxes import Condition, name_value
 from netpath.steering.compile import MapBlock, PlainRule, compile_rules
 from netpath.steering.interpret import Flow, decide
+from tests.unit.steering.steering_worlds import DEVICES, MACS, random_flow, random_rules, rule
 
 INGRESS = [(None, None), *((d, m) for d in DEVICES for m in (None, *MACS))]
 FAMILIES = ("ipv4", "ipv6")

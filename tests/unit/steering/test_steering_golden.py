@@ -6,7 +6,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from steering_golden import Case, cases, write
+
+from tests.unit.steering.steering_golden import Case, cases, write
 
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.path.stem)

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import json
 
-from steering_worlds import config, interface, policy, rule
-
 from netpath.steering.policy import SteeringView, served, swap
+from tests.unit.steering.steering_worlds import config, interface, policy, rule
 
 INTERFACES = [interface("wan"), interface("wanb"), interface("six", "ipv6")]
 IDS = {"wan": 1, "wanb": 2, "six": 3, "gone": 4}

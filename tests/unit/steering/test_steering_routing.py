@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import pytest
-from steering_worlds import config, interface, rule, uplink
 
 from netpath.steering.routing import IpRule, Route, desired
+from tests.unit.steering.steering_worlds import config, interface, rule, uplink
 
 WAN = uplink("wan", 1, "eth1", gateway="192.0.2.1", addresses=["192.0.2.10/24"])
 SIX = uplink("six", 2, "eth1", "ipv6", gateway="fe80::1", addresses=["2001:db8::10/64"])

@@ -8,10 +8,10 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steering_worlds import policy
 
 from netpath.model import Policy
 from netpath.steering.slots import SlotPlan, active, interleave, plan, shares
+from tests.unit.steering.steering_worlds import policy
 
 FAMILIES = {"a": "ipv4", "b": "ipv4", "c": "ipv4", "d": "ipv4", "six": "ipv6"}
 IDS = {"a": 1, "b": 2, "c": 3, "d": 4, "six": 5}

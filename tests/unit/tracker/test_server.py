@@ -129,7 +129,7 @@ def test_a_client_that_does_not_read_is_dropped(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(module, "WRITE_TIME", 0.2)
 
     async def talk(path: Path, journal: Journal) -> None:
-        reader, writer = await asyncio.open_unix_connection(str(path), limit=1024)
+        _, writer = await asyncio.open_unix_connection(str(path), limit=1024)
         writer.write(b'{"cmd":"%s"}\n' % (b"x" * 60000))
         transport = writer.transport
         assert isinstance(transport, asyncio.ReadTransport)
