@@ -3,35 +3,44 @@
 
 PYTHON ?= python3
 VENV := .venv
+# Namespaces want root; sudo drops the environment, so what the programs read from it is handed on.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-RUN := $(SUDO) env PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python
+RUN := $(SUDO) env PYTHONDONTWRITEBYTECODE= KEEP='$(KEEP)' $(VENV)/bin/python
 
-.PHONY: all setup demo test lint bench clean
+.PHONY: all setup root demo test lint bench clean
 
 all:
 	@echo "make demo   a little internet on this machine: watch NetPath fail over"
 	@echo "make test   lint and every test"
 	@echo "make bench  measure the budgets"
+	@echo "make lint   ruff and mypy"
+	@echo "make clean  remove what the others made here"
 
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: tools/setup requirements-dev.txt pyproject.toml
-	PYTHON=$(PYTHON) VENV=$(VENV) tools/setup
-	touch $@
+	@PYTHON='$(PYTHON)' VENV='$(VENV)' tools/setup
+	@touch $@
 
-demo: setup
+root:
+	@test -z "$(SUDO)" || command -v sudo >/dev/null || \
+		{ echo "This makes network namespaces: run make as root, or install sudo." >&2; exit 1; }
+
+demo: root setup
 	$(RUN) -m netpath.lab.demo
 
-test: setup lint
+test: root setup lint
 	$(RUN) -m pytest
 
 lint: setup
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check . 
+	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-bench: setup
+bench: root setup
 	$(RUN) -m bench
 
+# Python run as root has left files of root.
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	$(SUDO) rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	$(SUDO) find netpath bench tests -name __pycache__ -prune -exec rm -rf {} +

@@ -7,6 +7,7 @@ A missed budget is printed and is no failure. Exit code 1: something could not b
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -49,6 +50,7 @@ def main() -> int:
         print(f"{name}: took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     if not options.names:
         rows.append(UBUS)
+    machine[-1] += f", after: {os.getloadavg()[0]:.1f}"
     print("\n".join(machine), plain(rows), sep="\n\n", end="")
     if options.write and not failed:
         document.write(machine, rows)

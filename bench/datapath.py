@@ -36,6 +36,7 @@ NEW, ESTABLISHED = {10: 1.15, 1000: 1.25}, {10: 1.05, 1000: 1.05}
 PLAIN = "1000 plain rules, one after another"
 SAME = "bare forwarding again (the noise)"
 ONE_RULE = "bare forwarding and one ip rule"
+EMPTY_CHAINS = "bare forwarding, one ip rule, empty nft chains"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,8 @@ def measure(quick: bool) -> list[Figure]:
     kinds: dict[str, Callable[[Lab], object]] = {
         "bare": _as_it_is,
         SAME: _as_it_is,
-        ONE_RULE: lambda lab: lab.router.ip("rule add priority 6000 fwmark 0x100/0x3f00 lookup 1001\n"),
+        ONE_RULE: _one_rule,
+        EMPTY_CHAINS: _empty_chains,
         "10": lambda lab: lab.start_netpath(_configuration(lab, 10)),
         "1000": lambda lab: lab.start_netpath(_configuration(lab, 1000)),
         PLAIN: lambda lab: lab.router.nft(_plain_rules(1000)),
@@ -108,12 +110,26 @@ def _figures(kind: str, costs: Mapping[str, Sequence[float]], budgets: Mapping[i
 
     return [
         *(figure(f"{rules} rules", str(rules), budget) for rules, budget in budgets.items()),
-        *(figure(key, key) for key in (SAME, ONE_RULE, PLAIN)),
+        *(figure(key, key) for key in (SAME, ONE_RULE, EMPTY_CHAINS, PLAIN)),
     ]
 
 
 def _as_it_is(_: Lab) -> None:
     """The lab's router: connection tracking and masquerading, nothing else."""
+
+
+def _one_rule(lab: Lab) -> None:
+    """An ip rule that matches no packet: what policy routing costs before it does anything."""
+    lab.router.ip("rule add priority 6000 fwmark 0x100/0x3f00 lookup 1001\n")
+
+
+def _empty_chains(lab: Lab) -> None:
+    """That, and the hooks that NetPath needs for forwarded packets, without a rule."""
+    _one_rule(lab)
+    lab.router.nft(
+        "table inet empty {\nchain in { type filter hook prerouting priority mangle;\n}\n"
+        "chain source { type nat hook postrouting priority srcnat - 5;\n}\n}\n"
+    )
 
 
 def _configuration(lab: Lab, rules: int) -> str:

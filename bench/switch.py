@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import time
+
 from bench import configurations
 from bench.figure import Figure
+from netpath.kernel.nft import Nft
 from netpath.lab import Lab
 
 POLICIES = 10
@@ -21,15 +24,19 @@ def measure(quick: bool) -> list[Figure]:
     def figure(what: str, values: tuple[float, ...]) -> Figure:
         return Figure(f"policy switch, 10 policies, {what}", "ms", values, SWITCH)
 
+    few, _ = _switches(RULES, times, foreign=False)
+    beside, _ = _switches(RULES, times, foreign=True)
+    many, elsewhere = _switches(MANY_RULES, times, foreign=False)
     return [
-        figure("1000 rules", _switches(RULES, times, foreign=False)),
-        figure("beside a foreign table of 100,000 intervals and 10,000 rules", _switches(RULES, times, foreign=True)),
-        figure("10,000 rules", _switches(MANY_RULES, times, foreign=False)),
+        figure("1000 rules", few),
+        figure("beside a foreign table of 100,000 intervals and 10,000 rules", beside),
+        figure("10,000 rules", many),
+        Figure("one rule of another table replaced beside those 10,000 rules", "ms", elsewhere),
     ]
 
 
-def _switches(rules: int, times: int, *, foreign: bool) -> tuple[float, ...]:
-    """Milliseconds of each switch."""
+def _switches(rules: int, times: int, *, foreign: bool) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Milliseconds of each switch, and of as many changes that have nothing to do with NetPath's table."""
     with Lab(2) as lab:
         if foreign:
             lab.router.nft(_foreign_table())
@@ -40,7 +47,20 @@ def _switches(rules: int, times: int, *, foreign: bool) -> tuple[float, ...]:
                 for command, state in (("disable", "disabled"), ("enable", "online")):
                     lab.call({"cmd": command, "interface": "wan"})
                     events.wait("wan", state)
-            return tuple(event["milliseconds"] for event in events.seen if event["kind"] == "switch")
+            switches = tuple(event["milliseconds"] for event in events.seen if event["kind"] == "switch")
+        return switches, lab.router.inside(lambda: _elsewhere(2 * times))
+
+
+def _elsewhere(times: int) -> tuple[float, ...]:
+    """Milliseconds of the least change that there is: what libnftables and the kernel ask for at any change."""
+    values = []
+    with Nft() as nft:
+        nft.run("table inet bench {\nchain one {\n}\n}\n")
+        for _ in range(times + 1):
+            began = time.perf_counter()
+            nft.run("flush chain inet bench one\nadd rule inet bench one accept\n")
+            values.append((time.perf_counter() - began) * 1000)
+    return tuple(values[1:])
 
 
 def _configuration(lab: Lab, rules: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,11 @@ class StateDir:
             return {}
         return value
 
+    def numbers(self, name: str, key: str) -> dict[str, int]:
+        """The names and numbers under `key` of a JSON file; what is something else there does not count."""
+        found = self.read_json(name).get(key)
+        return {n: v for n, v in found.items() if isinstance(v, int)} if isinstance(found, dict) else {}
+
     def applied_config(self) -> Path | None:
         """The copy of the configuration that is running, or None."""
         return next((p for p in (self.root / "applied.uci", self.root / "applied.toml") if p.exists()), None)
@@ -68,6 +73,20 @@ class StateDir:
         suffix = ".toml" if source.suffix == ".toml" else ".uci"
         self.write_text("applied" + suffix, text)
         (self.root / ("applied.uci" if suffix == ".toml" else "applied.toml")).unlink(missing_ok=True)
+
+    def places(self) -> list[tuple[str, int]]:
+        """(nft table, first ip rule priority) wherever something of ours may stand, the running ones last."""
+        found = self.read_json(PLACES).get("places")
+        if not isinstance(found, list):
+            return []
+        pairs = [tuple(place) for place in found if isinstance(place, list) and len(place) == 2]
+        return [(table, first) for table, first in pairs if isinstance(table, str) and isinstance(first, int)]
+
+    def keep_places(self, places: Sequence[tuple[str, int]]) -> None:
+        """Remember where something of ours may stand. Written before anything does: a kill leaves nothing unknown."""
+        wanted = list(dict.fromkeys(places))
+        if wanted != self.places():
+            self.write_json(PLACES, {"places": wanted})
 
     def forget(self) -> None:
         """Remove what describes a standing kernel state; ids stay, so that a later start numbers uplinks alike."""

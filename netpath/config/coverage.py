@@ -38,7 +38,8 @@ class _Index:
     def __init__(self) -> None:
         self._by_address: dict[tuple[str, AddressMatch], list[Rule]] = {}
         self._masks: dict[str, set[tuple[str, int]]] = {"src_ip": set(), "dest_ip": set()}
-        self._by_ports: dict[tuple[str, int], list[Rule]] = {}
+        self._by_ports: dict[tuple[str, int, int], list[Rule]] = {}
+        """(criterion, 0, port), and for a range (criterion, 8, upper 8 bits) of all ports in it."""
         self._broad: list[Rule] = []
 
     def add(self, rule: Rule) -> None:
@@ -50,8 +51,14 @@ class _Index:
                 return
         for criterion, ports in (("dest_port", rule.dest_port), ("src_port", rule.src_port)):
             if ports.any_of:
-                for page in {p for low, high in ports.any_of for p in range(low >> 8, (high >> 8) + 1)}:
-                    self._by_ports.setdefault((criterion, page), []).append(rule)
+                pages = {
+                    (shift, page)
+                    for low, high in ports.any_of
+                    for shift in (0 if low == high else 8,)
+                    for page in range(low >> shift, (high >> shift) + 1)
+                }
+                for shift, page in pages:
+                    self._by_ports.setdefault((criterion, shift, page), []).append(rule)
                 return
         self._broad.append(rule)
 
@@ -76,7 +83,8 @@ class _Index:
                     yield from self._by_address.get(key, ())
         for criterion, ports in (("dest_port", rule.dest_port), ("src_port", rule.src_port)):
             if ports.any_of:
-                yield from self._by_ports.get((criterion, ports.any_of[0][0] >> 8), ())
+                for shift in (0, 8):
+                    yield from self._by_ports.get((criterion, shift, ports.any_of[0][0] >> shift), ())
 
 
 def _covers(wide: Rule, narrow: Rule, family: str) -> bool:

@@ -22,6 +22,8 @@ _PIECE = re.compile(
       | (?P<bare>[^\s'"\\\#;]+)""",
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
+_PLAIN_LINE = re.compile(r"[ \t]*(?:(\w+)[ \t]+(\w+)(?:[ \t]+(?:'([^'\n]*)'|([\w./:,!-]+)))?[ \t]*)?\n", re.ASCII)
+"""An empty line, or a statement as almost all are written: two bare words, and mostly a third one, bare or quoted."""
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _STATEMENT_INSIDE = re.compile(r"\n[ \t]*(?:config|option|list|package)[ \t]")
 _LOOKALIKE = re.compile("[\u2018-\u201f\u2032\u2033\u00a0\u2007\u202f]")
@@ -70,6 +72,12 @@ class _Words:
         """Line and words of the next statement, None at the end. Raises _FaultError and stands after the bad line."""
         words: list[str] = []
         self.words = words
+        while plain := _PLAIN_LINE.match(self.text, self.pos):
+            self.pos = plain.end()
+            self.line += 1
+            if plain[1] is not None:
+                words += [word for word in plain.groups() if word is not None]
+                return self.line - 1, words
         start = self.line
         while True:
             blank = _BLANK.match(self.text, self.pos)

@@ -18,12 +18,12 @@ PROBES = 10
 """Probes that a loss needs to be believed: one lost probe is then at most 10 %."""
 
 
-def complaint(quality: Quality, seen: Summary, poor: bool) -> str | None:
-    """What is wrong, in words, or None when nothing is (any more)."""
-    if poor and (seen.answered < REPLIES or seen.sent < PROBES):
-        return "not enough replies to call it better"
+def complaint(quality: Quality, seen: Summary, before: str | None) -> str | None:
+    """What is wrong, in words, or None when nothing is (any more); `before` is what was wrong until now."""
+    if before and (seen.answered < REPLIES or seen.sent < PROBES):
+        return before
     latency, loss, jitter = quality.failure_latency, quality.failure_loss, quality.failure_jitter
-    if poor:
+    if before:
         latency, loss, jitter = quality.recovery_latency, quality.recovery_loss, quality.recovery_jitter
     if seen.answered >= REPLIES:
         if seen.latency is not None and seen.latency > latency:

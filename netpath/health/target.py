@@ -80,4 +80,4 @@ class Target:
             self.complaint = None
             return
         seen = self.window.summary(now, timing.timeout(self.rtt), self.quality_from)
-        self.complaint = complaint(quality, seen, self.complaint is not None)
+        self.complaint = complaint(quality, seen, self.complaint)

@@ -97,7 +97,7 @@ def _our_rules(block: range) -> list[RuleEntry]:
 
 def _made_by_us(entry: RuleEntry) -> bool:
     """Our number alone is not enough: we make no rules with these selectors."""
-    return entry.protocol == PROTOCOL_OURS and entry.iif is None and entry.src is None and entry.dst is None
+    return entry.protocol == PROTOCOL_OURS and entry.iif in (None, "lo") and entry.src is None and entry.dst is None
 
 
 def _block_of(wanted: Sequence[IpRule]) -> range:
@@ -140,7 +140,7 @@ def _rule_entry(rule: IpRule) -> RuleEntry:
         priority=rule.priority,
         mark=rule.mark,
         mask=rule.mask,
-        iif=None,
+        iif=rule.iif,
         oif=rule.oif,
         table=rule.table or 0,
         action=rule.action,
@@ -149,6 +149,7 @@ def _rule_entry(rule: IpRule) -> RuleEntry:
         protocol=PROTOCOL_OURS,
         src=None,
         dst=None,
+        target=rule.target or 0,
     )
 
 
@@ -162,8 +163,12 @@ def _rule_body(entry: RuleEntry) -> bytes:
     if entry.mask:
         # Mark 0 under a mask is a condition of its own: none of our bits are set.
         body += netlink.u32(rtnl.FRA_FWMARK, entry.mark) + netlink.u32(rtnl.FRA_FWMASK, entry.mask)
+    if entry.iif is not None:
+        body += netlink.text(rtnl.FRA_IIFNAME, entry.iif)
     if entry.oif is not None:
         body += netlink.text(rtnl.FRA_OIFNAME, entry.oif)
+    if entry.target:
+        body += netlink.u32(rtnl.FRA_GOTO, entry.target)
     if entry.table:
         body += netlink.u32(rtnl.FRA_TABLE, entry.table)
     if entry.suppress_prefixlength is not None:

@@ -56,7 +56,7 @@ _IFA_F_TEMPORARY, _IFA_F_DADFAILED, _IFA_F_DEPRECATED, _IFA_F_TENTATIVE, _IFA_F_
 RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_MULTIPATH = 1, 2, 4, 5, 6, 7, 9
 RTA_TABLE, RTA_VIA = 15, 18
 
-FRA_DST, FRA_SRC, FRA_IIFNAME, FRA_PRIORITY, FRA_FWMARK, FRA_SUPPRESS_PREFIXLEN = 1, 2, 3, 6, 10, 14
+FRA_DST, FRA_SRC, FRA_IIFNAME, FRA_GOTO, FRA_PRIORITY, FRA_FWMARK, FRA_SUPPRESS_PREFIXLEN = 1, 2, 3, 4, 6, 10, 14
 FRA_TABLE, FRA_FWMASK, FRA_OIFNAME, FRA_PROTOCOL = 15, 16, 17, 21
 _NO_SUPPRESSION = 0xFFFFFFFF
 
@@ -135,6 +135,8 @@ class RuleEntry:
     """Who added it (FRA_PROTOCOL): 2 kernel, 3 by hand, 78 NetPath."""
     src: str | None
     dst: str | None
+    target: int = 0
+    """Priority to go on at, when the action is "goto"."""
 
 
 def links() -> list[Link]:
@@ -333,6 +335,7 @@ def decode_rule(kind: int, data: memoryview) -> RuleEntry:
         protocol=found[FRA_PROTOCOL][0] if FRA_PROTOCOL in found else 0,
         src=_prefix(family, found.get(FRA_SRC), src_length),
         dst=_prefix(family, found.get(FRA_DST), dst_length),
+        target=number(FRA_GOTO),
     )
 
 

@@ -110,6 +110,8 @@ class Packet:
     dport: int
     length: int
     """Bytes on the wire without the Ethernet header."""
+    ttl: int
+    """Time to live, or hop limit."""
 
 
 class Capture:
@@ -165,11 +167,11 @@ def parse(data: bytes, outgoing: bool) -> Packet | None:
     """The start of an IPv4 or IPv6 packet without link header; None for anything else (ARP)."""
     version = data[0] >> 4 if data else 0
     if version == 4 and len(data) >= 20:
-        length, proto, payload = int.from_bytes(data[2:4]), data[9], data[(data[0] & 15) * 4 :]
+        length, ttl, proto, payload = int.from_bytes(data[2:4]), data[8], data[9], data[(data[0] & 15) * 4 :]
         family, ends = "ipv4", (data[12:16], data[16:20])
         fragment = int.from_bytes(data[6:8]) & 0x1FFF
     elif version == 6 and len(data) >= 40:
-        length, proto, payload = 40 + int.from_bytes(data[4:6]), data[6], data[40:]
+        length, ttl, proto, payload = 40 + int.from_bytes(data[4:6]), data[7], data[6], data[40:]
         family, ends, fragment = "ipv6", (data[8:24], data[24:40]), 0
     else:
         return None
@@ -177,4 +179,4 @@ def parse(data: bytes, outgoing: bool) -> Packet | None:
     ported = proto in (6, 17) and len(payload) >= 4 and not fragment
     sport, dport = struct.unpack("!HH", payload[:4]) if ported else (0, 0)
     src, dst = (socket.inet_ntop(kind, end) for end in ends)
-    return Packet(outgoing, family, _PROTOCOLS.get(proto, str(proto)), src, sport, dst, dport, length)
+    return Packet(outgoing, family, _PROTOCOLS.get(proto, str(proto)), src, sport, dst, dport, length, ttl)

@@ -151,6 +151,9 @@ class _Reader:
             return
         highest = top(field, self._family)
         prefixes, holed = _sorted_out(spec.any_of, self._family, highest)
+        if not spec.none_of and not holed:
+            self._restrict(field, spanned(prefixes))
+            return
         excluded, excluded_holed = _sorted_out(spec.none_of, self._family, highest)
         self.conditions += [Condition(field, "unmasked", value=v, mask=m) for v, m in excluded_holed]
         wanted = spanned(prefixes) if spec.any_of else ((0, highest),)
@@ -178,7 +181,9 @@ class _Reader:
         if spec.any_of or spec.none_of:
             highest = top(field, self._family)
             wanted = spanned(spec.any_of) if spec.any_of else ((0, highest),)
-            self._restrict(field, common(wanted, others(spanned(spec.none_of), highest)))
+            if spec.none_of:
+                wanted = common(wanted, others(spanned(spec.none_of), highest))
+            self._restrict(field, wanted)
 
     def needs_ports(self) -> None:
         protocols = tuple((p, p) for p in sorted(PORT_PROTOCOLS))

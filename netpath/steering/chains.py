@@ -48,8 +48,14 @@ _FEW = 5
 def entry(standing: Standing) -> Chains:
     """Packets that come in, up to the user's rules."""
     marks, uplinks = standing.marks, standing.uplinks
-    test = f"meta mark set {_with('meta', marks, marks.unreachable)}"
     clear = f"meta mark set meta mark & {marks.keep:#x}"
+    # With this mark a route is found only where one other than a default route leads there. When none does the mark
+    # stays on: every way out of the rules writes another one. Tables beside main are looked up for marked packets only,
+    # so that with such tables the packet needs a mark to be routed as the test found.
+    no_default = [
+        f"meta mark set {_with('meta', marks, marks.unreachable)}",
+        f"fib daddr . mark oif exists {'goto w_def' if standing.more_tables else f'{clear} accept'}",
+    ]
     return {
         # From an uplink: only the connection is marked, so that reverse path checks see the packet as the kernel does.
         "prerouting": [
@@ -75,17 +81,16 @@ def entry(standing: Standing) -> Chains:
         ],
         "inherited": [f"meta mark & {marks.mask:#x} == {marks.default:#x} goto opted_out", clear],
         "opted_out": [f"ct mark set {_with('ct', marks, marks.default)}", "accept"],
-        # With this mark a route is found only where one other than a default route leads there. When none does the mark
-        # stays on: every way out of the rules writes another one. Tables beside main are looked up for marked packets
-        # only, so that with such tables the packet needs a mark to be routed as the test found.
         "classify": [
             "ct state established,related accept",
             *_others(standing.families),
-            "jump direct",
-            test,
-            f"fib daddr . mark oif exists {'goto w_def' if standing.more_tables else f'{clear} accept'}",
-            "goto rules",
+            "meta nfproto ipv6 goto classify_6",
+            # Only the kernel's table of local addresses is asked: what is not in there is unicast.
+            "fib daddr type != unicast accept",
+            *no_default,
+            "goto rules_4",
         ],
+        "classify_6": ["jump direct", *no_default, "goto rules_6"],
         "direct": ["meta nfproto ipv6 jump direct_6", "fib daddr type { local, broadcast, multicast, anycast } accept"],
         "direct_6": [
             "ip6 saddr fe80::/10 accept",

@@ -14,7 +14,7 @@ _FEWEST_BITS = 3
 _SPECIAL = 4
 """Values that are no uplink's: zero (undecided) and the top three."""
 _MOST_UPLINKS = 252
-"""Whatever the mask: an id must fit the blocks of ip rule priorities (100, 400 and 700 + id) in our 1000."""
+"""Whatever the mask: what eight bits hold, so that our routing tables end at 1252."""
 
 
 @dataclass(frozen=True, slots=True)

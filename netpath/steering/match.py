@@ -25,13 +25,21 @@ def block_lines(block: MapBlock | PlainRule, family: str, chain_of: Callable[[in
     if isinstance(block, PlainRule):
         chain = chain_of(block.rule)
         return [" ".join([*(_condition(c, family) for c in line), f"goto {chain}"]) for line in block.lines]
-    keys = " . ".join(_key(f, family) for f in block.fields)
-    write = [_writer(f, family) for f in block.fields]
-    elements = [
-        f"{' . '.join(w(i) for w, i in zip(write, box, strict=True))} : goto {chain_of(rule)}"
-        for box, rule in block.elements
+    columns = list(zip(*(box for box, _ in block.elements), strict=True))
+    varied = [at for at, column in enumerate(columns) if column.count(column[0]) < len(column)]
+    # What all have in common is asked once, and first: for most packets that is cheaper than to look anything up.
+    common = [
+        f"{_condition(Condition(field, 'in', (columns[at][0],)), family)} "
+        for at, field in enumerate(block.fields)
+        if at not in varied
     ]
-    return [f"{keys} vmap {{ {', '.join(elements)} }}"]
+    keys = " . ".join(_key(block.fields[at], family) for at in varied)
+    written = [map(_writer(block.fields[at], family), columns[at]) for at in varied]
+    elements = [
+        f"{' . '.join(key)} : goto {chain_of(rule)}"
+        for key, (_, rule) in zip(zip(*written, strict=True), block.elements, strict=True)
+    ]
+    return [f"{''.join(common)}{keys} vmap {{ {', '.join(elements)} }}"]
 
 
 def address(value: int, family: str) -> str:

@@ -15,11 +15,16 @@ MAIN_TABLE = 254
 """RT_TABLE_MAIN (linux/rtnetlink.h)."""
 FIRST_TABLE = 1000
 """Uplink id N has routing table 1000 + N."""
-_UNREACHABLE, _BY_DEVICE, _BY_MARK, _OR_NOTHING, _BLACKHOLE = 99, 100, 400, 700, 990
-"""Offsets from `rule_priority`; from 100 to 700 plus an uplink's id.
+_UNREACHABLE, _PAST_DEVICES, _BY_DEVICE, _PAST_MARKS, _BY_MARK, _OR_NOTHING, _BLACKHOLE = range(99, 106)
+"""Offsets from `rule_priority`. Rules of one kind share a priority: at most one of them applies to a packet.
 
-The unreachable mark comes first because the classifier looks a route up with it for every new connection.
+The unreachable mark comes first because the classifier looks a route up with it for every new connection. The jumps
+spare a packet what cannot apply to it, however many uplinks there are: only the router's own packets are bound to a
+device, and what has no mark of an uplink (also the kernel's reverse path checks) needs none of theirs. They pass over
+two priorities at most, so that a foreign rule which stands between ours is still met.
 """
+LOOPBACK = "lo"
+"""What the kernel takes for the input device of packets that the router itself sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +36,16 @@ class IpRule:
     mark: int
     mask: int
     invert: bool
-    """`not`: applies when the mark does not match."""
+    """`not`: applies when the rest does not match."""
     oif: str | None
     table: int | None
     action: str
-    """"lookup", "unreachable" or "blackhole"."""
+    """"lookup", "goto", "unreachable" or "blackhole"."""
     suppress_prefixlength: int | None
     """A route found with a prefix this long or shorter does not count: 0 hides default routes."""
+    iif: str | None = None
+    target: int | None = None
+    """Priority to go on at, for action "goto"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,12 @@ def _rules(
     def rule(offset: int, mark: int, table: int | None, action: str = "lookup", oif: str | None = None) -> IpRule:
         return IpRule(family, first + offset, mark, mask if mark else 0, False, oif, table, action, None)
 
+    def jump(offset: int, target: int, mark: int | None = None) -> IpRule:
+        """Past what is before `target`: packets with `mark`, or those that the router only forwards."""
+        condition = (0, 0, True) if mark is None else (mark, mask, False)
+        iif = LOOPBACK if mark is None else None
+        return IpRule(family, first + offset, *condition, None, None, "goto", None, iif, first + target)
+
     def specific(offset: int, table: int) -> IpRule:
         return IpRule(family, first + offset, 0, mask, True, None, table, "lookup", 0)
 
@@ -92,12 +106,15 @@ def _rules(
     return [
         *(specific(offset, table) for offset, table in enumerate(tables)),
         rule(_UNREACHABLE, marks.unreachable, None, "unreachable"),
+        jump(_PAST_DEVICES, _PAST_MARKS),
         *(
-            rule(_BY_DEVICE + u.id, 0, FIRST_TABLE + u.id, oif=u.device)
+            rule(_BY_DEVICE, 0, FIRST_TABLE + u.id, oif=u.device)
             for u in _first_of_device([u for u in there if u.family == family])
         ),
-        *(rule(_BY_MARK + u.id, marks.of(u.id), FIRST_TABLE + u.id) for u in ours),
-        *(rule(_OR_NOTHING + u.id, marks.of(u.id), None, "unreachable") for u in ours),
+        jump(_PAST_MARKS, _BLACKHOLE, 0),
+        jump(_PAST_MARKS, _BLACKHOLE, marks.default),
+        *(rule(_BY_MARK, marks.of(u.id), FIRST_TABLE + u.id) for u in ours),
+        *(rule(_OR_NOTHING, marks.of(u.id), None, "unreachable") for u in ours),
         rule(_BLACKHOLE, marks.blackhole, None, "blackhole"),
     ]
 

@@ -73,7 +73,7 @@ def ruleset(
             f"table {table} {{",
             *_indented(_declarations(view, wanted, sets, gone_chains, gone_sets)),
             "}",
-            *(f"flush chain {table} {chain}" for chain in [*wanted, *gone_chains]),
+            f"flush table {table}",
             *(f"delete chain {table} {chain}" for chain in gone_chains),
             *(f"delete set {table} {name}" for name in gone_sets),
             *(f"delete counter {table} wan_{number}" for number in _gone_uplinks(gone_chains)),

@@ -16,8 +16,12 @@ def main(where: Paths, *, use_syslog: bool = False) -> int:
     """Run until stopped. 0 after an ordinary stop, 1 when it cannot start (said on standard error)."""
     import asyncio
 
-    where.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(where.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        where.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(where.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        print(f"netpath: state directory {where.state_dir} cannot be used: {error.strerror}", file=sys.stderr)
+        return 1
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -30,12 +34,17 @@ def main(where: Paths, *, use_syslog: bool = False) -> int:
 
 
 async def _run(where: Paths, log: Log) -> int:
+    from netpath.kernel.nft import NftError
     from netpath.tracker.daemon import Daemon
     from netpath.tracker.metrics import Metrics
     from netpath.tracker.server import Server
     from netpath.tracker.verbs import Verbs
 
-    daemon = Daemon(where, log)
+    try:
+        daemon = Daemon(where, log)
+    except NftError as error:
+        log("error", str(error))
+        return 1
     metrics = Metrics(daemon)
     server = Server(where.socket, Verbs(daemon, metrics).answer, daemon.journal, log)
     try:
@@ -44,6 +53,9 @@ async def _run(where: Paths, log: Log) -> int:
         daemon.spawn(metrics.run())
         log("notice", f"ready: {where.config}, socket {where.socket}")
         await daemon.stopping.wait()
+    except OSError as error:
+        log("error", f"cannot run: {error}")
+        return 1
     finally:
         await daemon.close()
         await server.close()

@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
-from netpath import handover
 from netpath.handover import Applied
 from netpath.health import InterfaceHealth, Transition
 from netpath.kernel import nftdump
@@ -24,15 +23,16 @@ from netpath.model import Interface, State, Uplink
 from netpath.paths import Paths
 from netpath.probe.scheduler import Scheduler
 from netpath.statedir import STATES, StateDir
-from netpath.tracker.hooks import HookEvent, Hooks
+from netpath.tracker.hooks import HookEvent, Hooks, hook_action
 from netpath.tracker.journal import Journal, Log
+from netpath.tracker.loads import Loads
 from netpath.tracker.switch import Switch
 from netpath.tracker.workers import Workers
 
 SETTLE = 0.02
 """Seconds to gather link events before the kernel is read again: one cable event is a handful of messages."""
 RETRY = 5.0
-"""Seconds until a failed full load is tried again."""
+"""Seconds until a kernel that could not be read is read again."""
 
 
 class Daemon:
@@ -44,6 +44,9 @@ class Daemon:
         self.journal = Journal(log)
         self.state_dir = StateDir(where.state_dir)
         self.workers = Workers(where)
+        self.loads = Loads(
+            self.workers, self.journal, request=self._load_request, adopt=self._adopt, again=self._load_again
+        )
         self.applied: Applied | None = None
         self.problem: str | None = None
         """Why nothing is configured, in words; None while something is."""
@@ -62,14 +65,9 @@ class Daemon:
         self._switch = Switch(self._nft, self.journal)
         self._links = LinkMonitor(self._on_link)
         self._generations = nftdump.GenerationMonitor(self._on_generation)
-        self._applying = asyncio.Lock()
+        self._adopting = False
+        """A finished load is being taken over: one switch at its end, not one an interface."""
         self._settle: asyncio.TimerHandle | None = None
-        self._read_again = False
-        """A link event came while a worker was loading."""
-        self._damaged = False
-        """Somebody removed a route or rule of ours."""
-        self._removals = 0
-        """Removals of our routes and rules seen since the last load began; it tells how many were its own."""
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -77,26 +75,28 @@ class Daemon:
     async def start(self) -> None:
         """Take over what stands, or load everything; a bad configuration leaves the tracker running and saying so."""
         loop = asyncio.get_running_loop()
-        saved = self.state_dir.read_json(STATES)
-        self.states = {name: State(value) for name, value in saved.get("states", {}).items()}
-        self.disabled = set(saved.get("disabled", ()))
-        self._links.start(loop)
-        self._generations.start(loop)
-        reply = await self.apply(from_file=True)
-        if "error" in reply and self.state_dir.applied_config() is not None:
-            self.journal.add("config", "error", message=f"{reply['error']}; the last good configuration runs on")
-            await self.apply(from_file=False)
+        loop.set_exception_handler(self._unhandled)
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
+        self.states, self.disabled = _remembered(self.state_dir.read_json(STATES))
+        self._links.start(loop)
+        self._generations.start(loop)
+        reply = await self.apply(from_file=True)
+        if "error" in reply and not self.stopping.is_set() and self.state_dir.applied_config() is not None:
+            self.journal.add("config", "error", message=f"{reply['error']}; the last good configuration runs on")
+            await self.apply(from_file=False)
 
     def stop(self, *, keep: bool = False) -> None:
         """Ask for the end; with `keep` the kernel state stays for the next tracker."""
         self.keep_on_stop = keep
         self.stopping.set()
+        self.loads.stop()
 
     async def close(self) -> None:
         """End probes, monitors and scripts; remove what is ours from the kernel unless it is to be kept."""
+        self.stopping.set()
+        self.loads.stop()
         if self._settle is not None:
             self._settle.cancel()
         self._links.close()
@@ -107,11 +107,12 @@ class Daemon:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        async with self._applying:
-            if not self.keep_on_stop:
-                reply = await self.workers.run("stop", {})
-                if "error" in reply:
-                    self.log("error", reply["error"])
+        await self.loads.ended()
+        if not self.keep_on_stop:
+            here = [(self.applied.globals.nft_table, self.applied.globals.rule_priority)] if self.applied else []
+            reply = await self.workers.run("stop", {"places": here})
+            if "error" in reply:
+                self.log("error", reply["error"])
         self._nft.close()
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -120,7 +121,7 @@ class Daemon:
         def done(task: asyncio.Task[Any]) -> None:
             self._tasks.discard(task)
             if not task.cancelled() and task.exception() is not None:
-                self.log("error", f"internal error: {task.exception()!r}")
+                self.log.internal(task.exception())
 
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -130,30 +131,25 @@ class Daemon:
 
     async def apply(self, *, from_file: bool) -> dict[str, Any]:
         """Run the worker that brings the kernel to the configuration; its warnings, or {"error", "problems"}."""
-        async with self._applying:
-            self._removals = 0
-            reply = await self.workers.run(
-                "apply",
-                {
-                    "source": "file" if from_file else "applied",
-                    "states": {name: str(state) for name, state in self.states.items()},
-                    "disabled": sorted(self.disabled),
-                },
-            )
-            if "error" in reply:
-                self.problem = None if self.applied else reply["error"]
-                self.journal.add("config", "error", message=reply["error"])
-                if not from_file:
-                    asyncio.get_running_loop().call_later(RETRY, self._refresh_soon)
-                elif self.applied is None and not reply.get("problems"):  # the kernel's fault, not the file's
-                    asyncio.get_running_loop().call_later(RETRY, self._reload_soon)
-                return {"error": reply["error"], "problems": reply.get("problems", [])}
-            self._adopt(handover.decode(reply))
-        self._damaged = self._damaged or self._removals > reply["removed"]
-        if self._read_again or self._damaged:
-            self._read_again = False
+        reply = await self.loads.load(from_file=from_file)
+        if "error" in reply and self.applied is None:
+            self.problem = reply["error"]
+        return reply
+
+    def _load_request(self) -> dict[str, Any]:
+        """What a worker must know to load now."""
+        self._switch.load_begins()
+        return {
+            "states": {name: str(state) for name, state in self.states.items()},
+            "disabled": sorted(self.disabled),
+            "ids": dict(self.applied.view.ids) if self.applied else {},
+        }
+
+    def _load_again(self, from_file: bool) -> None:
+        if self.applied is None:
+            self.spawn(self.apply(from_file=from_file))
+        else:
             self._refresh_soon()
-        return {"result": "ok", "warnings": reply["warnings"]}
 
     def _adopt(self, applied: Applied) -> None:
         """Make a finished load ours, then catch up with what happened meanwhile."""
@@ -161,7 +157,6 @@ class Daemon:
         if not applied.globals.enabled:
             self.problem = f"NetPath is switched off: option enabled of section globals in {self.where.config}"
         self.log.set_level(applied.globals.loglevel)
-        self._switch.loaded(applied)
         self.uplinks = {u.name: u for u in applied.uplinks}
         known = {i.name for i in applied.interfaces}
         scheduler = self._scheduler_for(applied.view.marks.default)
@@ -173,10 +168,27 @@ class Daemon:
             self.journal.add(
                 "interface", interface=name, **{"from": "configured", "to": "removed"}, reason="configuration"
             )
-        for interface in applied.interfaces:
-            self._adopt_interface(interface, applied, scheduler)
+        up = self._still_up(applied)
+        self._adopting = True
+        try:
+            for interface in applied.interfaces:
+                self._adopt_interface(interface, applied, up[interface.name], scheduler)
+        finally:
+            self._adopting = False
         self._save()
-        self._follow_states("load")
+        if not self._switch.loaded(applied, self._wanted()):
+            self.loads.damaged = True
+
+    def _still_up(self, applied: Applied) -> dict[str, bool]:
+        """What the worker found up, less what has gone down since: else a dead link would come back for a moment."""
+        if not applied.interfaces or (self._settle is None and not self.loads.read_again):
+            return dict(applied.up)
+        try:
+            found = {each.uplink.name: each.up for each in self.resolved(applied)}
+        except OSError as error:
+            self.log("error", f"the kernel could not be read: {error}")
+            return dict(applied.up)
+        return {name: up and found[name] for name, up in applied.up.items()}
 
     def _scheduler_for(self, mark: int) -> Scheduler:
         """The scheduler of all probes; another mark, after a change of mark_mask, needs new sockets."""
@@ -187,9 +199,9 @@ class Daemon:
             self._probe_mark = mark
         return self._scheduler
 
-    def _adopt_interface(self, interface: Interface, applied: Applied, scheduler: Scheduler) -> None:
+    def _adopt_interface(self, interface: Interface, applied: Applied, up: bool, scheduler: Scheduler) -> None:
         name, now = interface.name, asyncio.get_running_loop().time()
-        uplink, up = self.uplinks[name], applied.up[name]
+        uplink = self.uplinks[name]
         enabled = interface.enabled and name not in self.disabled
         self.reasons[name] = applied.reasons[name]
         health = self._health.get(name)
@@ -220,8 +232,9 @@ class Daemon:
                     self.reasons[name] = f"device {event.ifname} " + ("is gone" if event.removed else "has no carrier")
                     self._link_state(name, False)
         if event.ours and event.removed:
-            self._removals += 1
-            self._damaged = self._damaged or not self._applying.locked()
+            self.loads.removal()
+        if event.kind == "overrun":  # removals of ours may have been among what was lost
+            self.loads.damaged = True
         self._refresh_soon()
 
     def _refresh_soon(self) -> None:
@@ -236,7 +249,7 @@ class Daemon:
             return
         try:
             found = self.resolved(applied)
-            self._damaged = self._damaged or not nftdump.table_intact(applied.globals.nft_table)
+            self.loads.damaged = self.loads.damaged or not nftdump.table_intact(applied.globals.nft_table)
         except OSError as error:
             self.log("error", f"the kernel could not be read: {error}; trying again")
             asyncio.get_running_loop().call_later(RETRY, self._refresh_soon)
@@ -245,10 +258,9 @@ class Daemon:
             self.reasons[each.uplink.name] = each.reason
             if not each.up and self._up.get(each.uplink.name):
                 self._link_state(each.uplink.name, False)
-        if self._applying.locked():
-            self._read_again = True
-        elif self._damaged or any(self._needs_load(each) for each in found):
-            self._damaged = False
+        if self.loads.running:
+            self.loads.read_again = True
+        elif self.loads.damaged or any(self._needs_load(each) for each in found):
             self.spawn(self.apply(from_file=False))
 
     def resolved(self, applied: Applied) -> list[Resolved]:
@@ -264,43 +276,58 @@ class Daemon:
         applied = self.applied
         if applied is None or not applied.globals.enabled or pid == os.getpid():
             return
-        if self._applying.locked():
-            self._read_again = True
-        elif not nftdump.table_intact(applied.globals.nft_table):
+        if self.loads.running:
+            self.loads.read_again = True
+        elif not self._is_intact(applied):
             lost = f"table inet {applied.globals.nft_table} was removed or emptied by pid {pid}; loading it again"
             self.journal.add("table", "warning", message=lost)
             self.spawn(self.apply(from_file=False))
+
+    def _is_intact(self, applied: Applied) -> bool:
+        try:
+            return nftdump.table_intact(applied.globals.nft_table)
+        except OSError as error:
+            self.log("error", f"the ruleset could not be read: {error}; trying again")
+            asyncio.get_running_loop().call_later(RETRY, self._refresh_soon)
+            return True
 
     def _on_transition(self, name: str, transition: Transition) -> None:
         """One path for every cause: carrier, probe, quality, admin, configuration."""
         self.states[name] = transition.new
         self._follow_states(f"{name} {transition.new}")
+        moved = transition.new.usable != transition.old.usable or State.DISABLED in (transition.new, transition.old)
         self.journal.add(
             "interface",
+            "notice" if moved else "info",  # a lossy line changes between online and disconnecting all day
             interface=name,
             **{"from": str(transition.old), "to": str(transition.new)},
             reason=transition.reason or self.reasons.get(name, ""),
         )
         self._save()
-        action = _ACTIONS.get(transition.new)
-        if action and not (transition.new == State.OFFLINE and transition.old == State.CONNECTING):
+        action = hook_action(transition)
+        if action:
             self._hook(action, name)
+
+    def _wanted(self) -> frozenset[str]:
+        """The interfaces that policies should use now."""
+        return frozenset(n for n, s in self.states.items() if s.usable and self._up.get(n) and n not in self.disabled)
 
     def _follow_states(self, cause: str) -> None:
         """Let the policies use what is usable now.
 
         Also while a worker loads, for that may take long; what it makes of that is put right when it has finished.
         """
-        if self.applied is None:
+        if self.applied is None or self._adopting:
             return
-        usable = frozenset(n for n, s in self.states.items() if s.usable and self._up.get(n) and n not in self.disabled)
-        if not self._switch.to(usable, cause) and not self._applying.locked():
-            self.spawn(self.apply(from_file=False))
+        if not self._switch.to(self._wanted(), cause):
+            self.loads.damaged = True
+            self._refresh_soon()
 
     # -- requests -----------------------------------------------------------------------------------------------
 
     def _reload_soon(self) -> None:
-        self.spawn(self.reload())
+        if not self.stopping.is_set():
+            self.spawn(self.reload())
 
     async def reload(self) -> dict[str, Any]:
         """Read the configuration file again; the old one runs on when it is bad."""
@@ -311,7 +338,7 @@ class Daemon:
 
     def set_admin(self, name: str, *, enabled: bool) -> dict[str, Any]:
         """mwan3's ifup and ifdown: holds until the other call, over reloads and crashes, not over a stop."""
-        interface = next((i for i in self.applied.interfaces if i.name == name), None) if self.applied else None
+        interface = self._interface(name)
         if interface is None:
             return {"error": f"no interface {name!r}; configured are: {', '.join(self._health) or 'none'}"}
         if enabled and not interface.enabled:
@@ -335,11 +362,21 @@ class Daemon:
     def link_up(self, name: str) -> bool:
         return self._up.get(name, False)
 
+    def _interface(self, name: str) -> Interface | None:
+        interfaces = self.applied.interfaces if self.applied else ()
+        return next((i for i in interfaces if i.name == name), None)
+
     # -- helpers ------------------------------------------------------------------------------------------------
 
     def _hook(self, action: str, name: str) -> None:
-        uplink = self.uplinks.get(name)
-        self.hooks.fire(HookEvent(action, name, uplink.device or "" if uplink else ""))
+        uplink, interface = self.uplinks.get(name), self._interface(name)
+        device = uplink.device if uplink else None  # None while it is down: then the configured one is meant
+        self.hooks.fire(HookEvent(action, name, device or (interface.device if interface else None) or name))
+
+    def _unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What no callback or task has caught: never lost, and in the log of a detached tracker too."""
+        del loop
+        self.log.internal(context.get("exception"), context.get("message", ""))
 
     def _save(self) -> None:
         """Remember states for a tracker that takes over after a crash. A full disk must not stop failover."""
@@ -351,10 +388,11 @@ class Daemon:
             self.log("error", f"{self.state_dir.root}: cannot save states: {error.strerror}")
 
 
-_ACTIONS: dict[State, str] = {
-    State.ONLINE: "connected",
-    State.OFFLINE: "disconnected",
-    State.CONNECTING: "connecting",
-    State.DISCONNECTING: "disconnecting",
-}
-"""New state -> mwan3's ACTION."""
+def _remembered(saved: Mapping[str, Any]) -> tuple[dict[str, State], set[str]]:
+    """States and switched-off interfaces of an earlier tracker; nothing where another version wrote something else."""
+    states, disabled = saved.get("states"), saved.get("disabled")
+    known = {str(state): state for state in State}
+    return (
+        {n: known[s] for n, s in states.items() if s in known} if isinstance(states, dict) else {},
+        {n for n in disabled if isinstance(n, str)} if isinstance(disabled, list) else set(),
+    )

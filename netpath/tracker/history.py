@@ -27,9 +27,10 @@ class Ring:
         self._data[at : at + width] = array("d", sample)
         self._count += 1
 
-    def __iter__(self) -> Iterator[tuple[float, ...]]:
+    def newest(self, most: int) -> Iterator[tuple[float, ...]]:
+        """The last `most` samples, oldest first."""
         width = len(COLUMNS)
-        for index in range(max(0, self._count - self._samples), self._count):
+        for index in range(max(0, self._count - min(self._samples, most)), self._count):
             at = (index % self._samples) * width
             yield tuple(self._data[at : at + width])
 
@@ -41,9 +42,13 @@ class Rates:
         self.totals = (0, 0, 0, 0)
         self.rx_rate = self.tx_rate = 0.0
         self._at: float | None = None
+        self._device = ""
 
-    def update(self, totals: tuple[int, int, int, int], now: float) -> None:
+    def update(self, totals: tuple[int, int, int, int], now: float, device: str = "") -> None:
         """Feed rx_bytes, tx_bytes, rx_packets, tx_packets; a counter that went back means a new device."""
+        if device != self._device:  # configured anew: its counters have nothing to do with the old ones
+            self._device = device
+            self.gone()
         if self._at is not None and now > self._at:
             span = now - self._at
             self.rx_rate = max(0, totals[0] - self.totals[0]) / span
@@ -73,10 +78,10 @@ class History:
             self._coarse.add((times[-1], *(_mean(figure) for figure in figures)))
             self._minute.clear()
 
-    def rows(self, since: float, *, coarse: bool = False) -> list[list[float | None]]:
-        """Samples at or after `since` (epoch s), oldest first; None where nothing was measured."""
+    def rows(self, since: float, *, coarse: bool = False, most: int = COARSE_SAMPLES) -> list[list[float | None]]:
+        """Of the newest `most` samples those at or after `since` (epoch s), oldest first; None: not measured."""
         ring = self._coarse if coarse else self._fine
-        return [[None if v == UNKNOWN else round(v, 3) for v in row] for row in ring if row[0] >= since]
+        return [[None if v == UNKNOWN else round(v, 3) for v in row] for row in ring.newest(most) if row[0] >= since]
 
 
 def _mean(column: tuple[float, ...]) -> float:

@@ -15,12 +15,34 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
+from netpath.health import Transition
+from netpath.model import State
 from netpath.tracker.journal import Log
 
 TIME_LIMIT = 30.0
 """Seconds after which a script is killed with its whole process group."""
 QUEUE = 100
 """Events waiting for slow scripts; beyond that the oldest are dropped, with a log line."""
+
+
+_ACTIONS: dict[State, str] = {
+    State.ONLINE: "connected",
+    State.OFFLINE: "disconnected",
+    State.DISABLED: "disconnected",
+    State.CONNECTING: "connecting",
+    State.DISCONNECTING: "disconnecting",
+}
+"""New state -> mwan3's ACTION."""
+
+
+def hook_action(transition: Transition) -> str | None:
+    """The ACTION of a transition, or None: as with mwan3, an uplink that was only about to be lost was never lost, and
+    one that was only about to be used is not lost either."""
+    if transition.new is State.ONLINE and transition.old is State.DISCONNECTING:
+        return None
+    if transition.new in (State.OFFLINE, State.DISABLED) and not transition.old.usable:
+        return None
+    return _ACTIONS[transition.new]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +86,14 @@ class Hooks:
 
     def _commands(self) -> list[list[str]]:
         commands = [["/bin/sh", str(self._script)]] if self._script.is_file() else []
-        if self._directory.is_dir():
-            commands += [[str(p)] for p in sorted(self._directory.iterdir()) if p.is_file() and os.access(p, os.X_OK)]
-        return commands
+        try:
+            found = sorted(self._directory.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return commands
+        except OSError as error:
+            self._log("error", f"{self._directory}: cannot be read: {error.strerror}")
+            return commands
+        return commands + [[str(p)] for p in found if p.is_file() and os.access(p, os.X_OK)]
 
     async def _run(self, argv: list[str], event: HookEvent) -> None:
         environment = {

@@ -25,6 +25,8 @@ class Log:
 
     def __init__(self, *, use_syslog: bool = False) -> None:
         self.level = LEVELS.index("notice")
+        self._lost = 0
+        """Lines that standard error did not take."""
         self._syslog = use_syslog
         if use_syslog:
             syslog.openlog("netpath", syslog.LOG_PID, syslog.LOG_DAEMON)
@@ -37,9 +39,23 @@ class Log:
         if number > self.level:
             return
         line = message.replace("\n", "\\n")
-        print(f"netpath {level}: {line}", file=sys.stderr, flush=True)
+        try:
+            if self._lost:
+                print(f"netpath warning: {self._lost} log lines were lost here", file=sys.stderr, flush=True)
+                self._lost = 0
+            print(f"netpath {level}: {line}", file=sys.stderr, flush=True)
+        except (OSError, ValueError):  # its reader is gone, its disk full, it is closed: failover must go on
+            self._lost += 1
         if self._syslog:
-            syslog.syslog(number, line)
+            syslog.syslog(number, line.replace("\0", "?"))
+
+    def internal(self, error: BaseException | None, message: str = "") -> None:
+        """Log a failure that nobody foresaw, with its place."""
+        at = error.__traceback__ if error else None
+        while at is not None and at.tb_next is not None:
+            at = at.tb_next
+        where = f" ({at.tb_frame.f_code.co_filename}:{at.tb_lineno})" if at else ""
+        self("error", f"internal error: {message} {error!r}{where}")
 
 
 class Journal:

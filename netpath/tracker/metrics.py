@@ -13,8 +13,10 @@ from netpath.tracker.history import COARSE_INTERVAL, COLUMNS, FINE_INTERVAL, UNK
 
 COUNT_AGE = 5.0
 """Seconds a connection count is served again before conntrack is read anew."""
+MOST_ROWS = 12_000
+"""Rows in one reply of `history`, about 60 bytes each; the newest of each uplink."""
 IN_PROCESS = 20_000
-"""Connections times uplinks that the tracker counts itself (about 10 ms); beyond that a worker does."""
+"""Connections times uplinks that the tracker counts itself, one uplink at a time; beyond that a worker does."""
 
 
 class Metrics:
@@ -33,7 +35,10 @@ class Metrics:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
-            self.sample(loop.time())
+            try:
+                self.sample(loop.time())
+            except OSError as error:
+                self._daemon.log("error", f"device counters cannot be read: {error}")
             due = max(due + FINE_INTERVAL, loop.time())
             await asyncio.sleep(due - loop.time())
 
@@ -47,7 +52,7 @@ class Metrics:
         for name, uplink in uplinks.items():
             rates = self._rates.setdefault(name, Rates())
             if uplink.device in totals:
-                rates.update(totals[uplink.device], now)
+                rates.update(totals[uplink.device], now, uplink.device)
             else:
                 rates.gone()
             health = self._daemon.health(name).snapshot(now)
@@ -55,14 +60,14 @@ class Metrics:
                 (epoch, rates.rx_rate, rates.tx_rate, _or_unknown(health.latency), _or_unknown(health.loss))
             )
 
-    def metrics(self) -> dict[str, Any]:
+    async def metrics(self) -> dict[str, Any]:
         """Reply of the verb `metrics`."""
+        connections = await self._count()
         applied = self._daemon.applied
         if applied is None:
             return {"interfaces": {}, "time": round(time.time(), 3)}
         now = asyncio.get_running_loop().time()
         counters = nftdump.uplink_counters(applied.globals.nft_table)
-        connections = self._count(now)
         rows = {}
         for name, uplink in self._daemon.uplinks.items():
             health = self._daemon.health(name).snapshot(now)
@@ -98,21 +103,28 @@ class Metrics:
 
     def history(self, interface: str | None, since: float, *, coarse: bool) -> dict[str, Any]:
         """Reply of the verb `history`."""
-        chosen = [interface] if interface else list(self._history)
+        chosen = [n for n in self._history if interface in (None, n)]
+        most = max(1, MOST_ROWS // max(1, len(chosen)))
+        rows = {n: self._history[n].rows(since, coarse=coarse, most=most + 1) for n in chosen}
         return {
             "columns": list(COLUMNS),
             "interval": COARSE_INTERVAL if coarse else FINE_INTERVAL,
-            "interfaces": {n: self._history[n].rows(since, coarse=coarse) for n in chosen if n in self._history},
+            "interfaces": {n: found[-most:] for n, found in rows.items()},
+            "truncated": any(len(found) > most for found in rows.values()),
         }
 
-    def _count(self, now: float) -> dict[str, int]:
+    async def _count(self) -> dict[str, int]:
         """Connections of each uplink, a few seconds old; of a large table a worker's earlier count."""
-        applied = self._daemon.applied
+        applied, now = self._daemon.applied, asyncio.get_running_loop().time()
         if applied is None or (self._counted is not None and now - self._counted < COUNT_AGE):
             return self._connections
         self._counted = now
         if conntrack.count() * len(applied.uplinks) <= IN_PROCESS:
-            self._connections = conntrack.count_all(applied.view.marks, applied.view.ids)
+            found = {}
+            for name, number in applied.view.ids.items():
+                found[name] = conntrack.count_by_mark(applied.view.marks.of(number), applied.view.marks.mask)
+                await asyncio.sleep(0)  # even an empty table may take the kernel 10 ms: let a failover pass
+            self._connections = found
         elif not self._counting:
             self._counting = True
             self._daemon.spawn(self._count_outside())

@@ -87,7 +87,7 @@ class Server:
             request = _parse(line)
             if isinstance(request, str):
                 await _send(writer, {"error": request})
-            elif request.get("cmd") == "events" and request.get("follow"):
+            elif request["cmd"] == "events" and request.get("follow") is True:
                 await self._follow(request, reader, writer)
                 return
             else:
@@ -107,14 +107,16 @@ class Server:
         try:
             reply = await self._handler(request)
             await _send(writer, reply)
-            sent = max((e["seq"] for e in reply.get("events", ())), default=0)
+            if "error" in reply:
+                return
+            sent = max((e["seq"] for e in reply["events"]), default=0)
             while not gone.done():
                 following = asyncio.ensure_future(queue.get())
-                await asyncio.wait({following, gone}, return_when=asyncio.FIRST_COMPLETED)
-                if not following.done():
+                try:
+                    await asyncio.wait({following, gone}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
                     following.cancel()
-                    return
-                event = following.result()
+                event = following.result() if following.done() else None
                 if event is None:
                     return
                 if event["seq"] > sent:
@@ -127,7 +129,7 @@ class Server:
 def _parse(line: bytes) -> dict[str, Any] | str:
     """The request, or what is wrong with it."""
     try:
-        request = json.loads(line)
+        request = json.loads(line, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return 'not a JSON object on one line; example: {"cmd":"status"}'
     if not isinstance(request, dict) or not isinstance(request.get("cmd"), str):
@@ -135,11 +137,17 @@ def _parse(line: bytes) -> dict[str, Any] | str:
     return request
 
 
+def _no_constant(name: str) -> float:
+    """Python's parser would take NaN and Infinity, which are no JSON."""
+    raise ValueError(name)
+
+
 async def _send(writer: asyncio.StreamWriter, reply: dict[str, Any]) -> None:
     """One line; too large a reply becomes an error. Raises TimeoutError for a client that does not read."""
     data = json.dumps(reply, allow_nan=False, separators=(",", ":")).encode()
     if len(data) > REPLY_LIMIT:
-        data = json.dumps({"error": f"the reply has {len(data)} bytes; ask for less (limit, offset, since)"}).encode()
+        too_long = f"the reply has {len(data)} bytes; ask for less (interface, section, limit, offset, since)"
+        data = json.dumps({"error": too_long}).encode()
     writer.write(data + b"\n")
     try:
         await asyncio.wait_for(writer.drain(), WRITE_TIME)

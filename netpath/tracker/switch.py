@@ -28,18 +28,37 @@ class Switch:
         self._view: SteeringView | None = None
         self._interfaces: Mapping[str, Interface] = {}
         self.usable: frozenset[str] = frozenset()
+        self._written = False
+        """Policies were written while a worker loads: perhaps over what it had loaded, from the older view."""
 
-    def loaded(self, applied: Applied) -> None:
-        """A worker has loaded the whole ruleset; connections follow what it changed, as after a switch.
+    def load_begins(self) -> None:
+        """A worker begins to load; `loaded` or the next `load_begins` follows."""
+        self._written = False
 
-        Not so at the first load: what stands then was left by an earlier tracker, and must not be disturbed.
+    def loaded(self, applied: Applied, wanted: frozenset[str]) -> bool:
+        """A worker has loaded the whole ruleset, for the uplinks that were usable when it began; `wanted` are now.
+
+        Connections follow the whole way from before the load to `wanted`, as after a switch; what the worker believed
+        moves none. At the first load nothing moves: what stands then was left by an earlier tracker. False when the
+        kernel refused to go on to `wanted`: another load is due then.
         """
-        first, before = self._view is None, self.usable
+        old, before = self._view, self.usable
         self._view = applied.view
         self._interfaces = {i.name: i for i in applied.interfaces}
         self.usable = applied.usable
-        if not first and before != self.usable:
-            self._flush(applied.view, before, self.usable)
+        late = wanted ^ applied.usable
+        policies = [p.name for p in applied.view.policies] if self._written else _concerned(applied.view, late)
+        if policies and not self._swap(applied.view, wanted, policies, "load"):
+            return False
+        self.usable = wanted
+        if old is None:
+            return True
+        if old.marks.shift != applied.view.marks.shift:
+            for name in old.ids:  # nothing reads these marks any more
+                self._delete(old, name)
+        if before != wanted or late:
+            self._flush(applied.view, before, wanted, believed=applied.usable)
+        return True
 
     def to(self, usable: frozenset[str], cause: str) -> bool:
         """Let the policies use exactly `usable`. False when the kernel refused (a full load is due then)."""
@@ -47,14 +66,9 @@ class Switch:
         if view is None or usable == before:
             return True
         started = time.perf_counter()
-        changed = usable ^ before
-        policies = [p.name for p in view.policies if any(m.interface in changed for m in p.members)]
-        if policies:
-            try:
-                self._nft.run(swap(view, usable, policies))
-            except NftError as error:
-                self._journal.add("error", "error", message=f"policies could not be switched: {error}", cause=cause)
-                return False
+        policies = _concerned(view, usable ^ before)
+        if policies and not self._swap(view, usable, policies, cause):
+            return False
         self.usable = usable
         switched = time.perf_counter()
         flushed = self._flush(view, before, usable)
@@ -72,28 +86,58 @@ class Switch:
     def forget(self, name: str, was: Applied | None) -> None:
         """An interface left the configuration: nothing restores its mark any more, so its flows are decided again."""
         if was is not None:
-            conntrack.delete_by_mark(was.view.marks.of(was.view.ids[name]), was.view.marks.mask)
+            self._delete(was.view, name)
 
-    def _flush(self, view: SteeringView, before: frozenset[str], after: frozenset[str]) -> list[str]:
-        """Delete connections that must be decided again; names of the uplinks whose entries went."""
-        failed = before - after
+    def _swap(self, view: SteeringView, usable: frozenset[str], policies: list[str], cause: str) -> bool:
+        self._written = True
+        try:
+            self._nft.run(swap(view, usable, policies))
+        except NftError as error:
+            self._journal.add("error", "error", message=f"policies could not be switched: {error}", cause=cause)
+            return False
+        return True
+
+    def _flush(
+        self, view: SteeringView, before: frozenset[str], after: frozenset[str], believed: frozenset[str] = frozenset()
+    ) -> list[str]:
+        """Delete connections that must be decided again; names of the uplinks whose entries went.
+
+        `believed`: what the policies used for a moment in between.
+        """
+        failed = (before | believed) - after
         whole = {n for n in failed if self._wants(n, "disconnected", "ifdown") and _allied(view, n, after)}
         recovered = after - before
         if recovered:
-            whole |= {n for n in self._interfaces if n not in after and _allied(view, n, recovered)}
+            pinned = {n for n in self._interfaces if n not in after and _allied(view, n, recovered)}
+            whole |= {n for n in pinned if self._wants(n, "disconnected", "ifdown")}
             left = _active(view, before) - _active(view, after)
-            whole |= {n for n in left & after if self._interfaces[n].metered}
+            whole |= {n for n in left & after if self._interfaces[n].metered and self._interfaces[n].flush_conntrack}
             if any(self._wants(n, "connected", "ifup") for n in recovered):
                 whole |= left & after
         for name in sorted(whole):
-            conntrack.delete_by_mark(view.marks.of(view.ids[name]), view.marks.mask)
+            self._delete(view, name)
         for name in sorted(recovered - whole):
-            conntrack.delete_by_mark(view.marks.of(view.ids[name]), view.marks.mask, unreplied_only=True)
+            if name in self._interfaces and self._interfaces[name].flush_conntrack:
+                self._delete(view, name, unreplied_only=True)
         return sorted(whole)
+
+    def _delete(self, view: SteeringView, name: str, *, unreplied_only: bool = False) -> None:
+        """Delete an uplink's connections. Where the kernel cannot, the switch itself stands all the same."""
+        try:
+            mark = view.marks.of(view.ids[name])
+            conntrack.delete_by_mark(mark, view.marks.mask, unreplied_only=unreplied_only)
+        except OSError as error:
+            message = f"connections of {name} could not be deleted: {error.strerror or error}"
+            self._journal.add("error", "error", message=message)
 
     def _wants(self, name: str, *events: str) -> bool:
         interface = self._interfaces.get(name)
         return interface is not None and any(e in interface.flush_conntrack for e in events)
+
+
+def _concerned(view: SteeringView, changed: Collection[str]) -> list[str]:
+    """Policies that name one of these interfaces."""
+    return [p.name for p in view.policies if any(m.interface in changed for m in p.members)]
 
 
 def _allied(view: SteeringView, name: str, others: Collection[str]) -> bool:

@@ -23,6 +23,10 @@ Request = dict[str, Any]
 Reply = dict[str, Any]
 
 
+MOST_PROBLEMS = 500
+"""Of `check`: the tracker must hold the reply."""
+
+
 class BadRequestError(ValueError):
     """The request's arguments are off; the text says how to mend them."""
 
@@ -33,6 +37,8 @@ class Verbs:
     def __init__(self, daemon: Daemon, metrics: Metrics) -> None:
         self._daemon = daemon
         self._metrics = metrics
+        self._used: set[str] = set()
+        """Control groups that the ruleset knows since this tracker runs."""
         self._verbs: dict[str, Callable[[Request], Awaitable[Reply]]] = {
             "status": self._status,
             "interfaces": self._interfaces,
@@ -50,7 +56,8 @@ class Verbs:
             "stop": self._stop,
             "explain": self._explain,
             "diag": self._diag,
-        } | {name: self._report(name) for name in ("rules", "connected", "check", "internal")}
+            "check": self._check,
+        } | {name: self._report(name) for name in ("rules", "connected", "internal")}
 
     async def answer(self, request: Request) -> Reply:
         """The reply to one request; every failure is an {"error": text}."""
@@ -63,6 +70,9 @@ class Verbs:
             return {"error": str(error)}
         except (OSError, NftError, cgroup.CgroupUnavailable) as error:
             return {"error": f"{request['cmd']}: {error}"}
+        except Exception as error:  # noqa: BLE001 - one request must not end the connection, or worse
+            self._daemon.log.internal(error, f"request {request['cmd']}:")
+            return {"error": f"{request['cmd']}: internal error {error!r}; please report it with the log"}
 
     # -- state --------------------------------------------------------------------------------------------------
 
@@ -173,14 +183,15 @@ class Verbs:
 
     async def _metrics_reply(self, request: Request) -> Reply:
         del request
-        return self._metrics.metrics()
+        return await self._metrics.metrics()
 
     async def _history(self, request: Request) -> Reply:
         return self._metrics.history(
-            _text(request, "interface"), _number(request, "since"), coarse=bool(request.get("coarse"))
+            _text(request, "interface"), _number(request, "since"), coarse=_flag(request, "coarse")
         )
 
     async def _events(self, request: Request) -> Reply:
+        _flag(request, "follow")  # the server follows; here only nonsense is refused
         return {"events": self._daemon.journal.since(_number(request, "since"))}
 
     # -- orders -------------------------------------------------------------------------------------------------
@@ -201,12 +212,14 @@ class Verbs:
         if applied is None or name not in self._daemon.uplinks:
             raise BadRequestError(f"no interface {name!r}; configured are: {', '.join(self._daemon.uplinks) or 'none'}")
         group = cgroup.name_of(applied.globals.nft_table, name)
-        known = cgroup.existing(group) is not None
+        if cgroup.existing(group) is None:
+            self._used.discard(group)
         made = cgroup.ensure(group)
-        if not known:
+        if group not in self._used:
             reply = await self._daemon.apply(from_file=False)
             if "error" in reply:
                 return reply
+            self._used.add(group)
         return {"cgroup": str(made.directory)}
 
     async def _version(self, request: Request) -> Reply:
@@ -219,7 +232,8 @@ class Verbs:
         }
 
     async def _stop(self, request: Request) -> Reply:
-        asyncio.get_running_loop().call_soon(lambda: self._daemon.stop(keep=bool(request.get("keep"))))
+        keep = _flag(request, "keep")
+        asyncio.get_running_loop().call_soon(lambda: self._daemon.stop(keep=keep))
         return {"result": "ok"}
 
     async def _explain(self, request: Request) -> Reply:
@@ -230,6 +244,10 @@ class Verbs:
         del request
         rows = {i.name: self._row(i) for i in self._configured()}
         return await self._daemon.workers.report("diag", {"interfaces": rows})
+
+    async def _check(self, request: Request) -> Reply:
+        arguments = {"file": _text(request, "file"), "limit": MOST_PROBLEMS}
+        return await self._daemon.workers.report("check", arguments)
 
     def _report(self, job: str) -> Callable[[Request], Awaitable[Reply]]:
         async def run(request: Request) -> Reply:
@@ -245,9 +263,19 @@ def _text(request: Request, key: str) -> str | None:
     return value
 
 
+def _flag(request: Request, key: str) -> bool:
+    value = request.get(key)
+    if value is not None and not isinstance(value, bool):
+        raise BadRequestError(f"{key} must be true or false")
+    return bool(value)
+
+
 def _number(request: Request, key: str) -> float:
-    value = request.get(key, 0)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """Epoch seconds; 0 when it is not given."""
+    value = request.get(key)
+    if value is None:
+        return 0.0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e18:
         raise BadRequestError(f"{key} must be a number (epoch seconds)")
     return float(value)
 

@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class Workers:
             "NETPATH_CONFIG": str(where.config),
             "NETPATH_SOCKET": str(where.socket),
             "NETPATH_STATE_DIR": str(where.state_dir),
+            "NETPATH_TRACKER": str(os.getpid()),
         }
 
     async def report(self, job: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -38,26 +40,35 @@ class Workers:
 
     async def run(self, job: str, request: dict[str, Any]) -> dict[str, Any]:
         """Run `job`; its reply, or {"error": text}."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "netpath.worker",
-            job,
-            env=self._environment,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "netpath.worker",
+                job,
+                env=self._environment,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        except OSError as error:
+            return {"error": f"worker {job} cannot be started: {error}"}
         try:
             out, err = await asyncio.wait_for(process.communicate(json.dumps(request).encode()), TIME_LIMIT)
         except TimeoutError:
-            process.kill()
-            await process.wait()
+            await _kill(process)
             return {"error": f"worker {job} was killed after {TIME_LIMIT:.0f} s; see the log, then `netpath reload`"}
         except asyncio.CancelledError:
-            process.kill()
+            await _kill(process)
             raise
         return _reply(job, process.returncode or 0, out, err)
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    """End a worker and wait: what comes next must not meet it inside the kernel."""
+    with suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
 
 
 def _reply(job: str, code: int, out: bytes, err: bytes) -> dict[str, Any]:

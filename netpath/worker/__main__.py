@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -25,6 +26,8 @@ JOBS: Mapping[str, str] = {
 }
 """Job -> module of this package that has a function of the job's name."""
 
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
 Job = Callable[[paths.Paths, Mapping[str, Any]], dict[str, Any]]
 
 
@@ -40,11 +43,26 @@ def main(argv: list[str]) -> int:
     if name not in JOBS:
         print(f"netpath.worker: unknown job {name!r}; one of {', '.join(JOBS)}", file=sys.stderr)
         return 2
+    if not _die_with_tracker(os.environ.get("NETPATH_TRACKER")):
+        return 1
     where, _ = paths.resolve(argv[1:], os.environ)
     request = sys.stdin.read()
     reply = job(name)(where, json.loads(request) if request.strip() else {})
     json.dump(reply, sys.stdout, allow_nan=False)
     return 0
+
+
+def _die_with_tracker(tracker: str | None) -> bool:
+    """Let the kernel kill this process when its tracker ends; False when that has happened already.
+
+    An orphan could finish after the next tracker's load, and put an older state over it.
+    """
+    if tracker is None:
+        return True
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    return os.getppid() == int(tracker)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Request (all optional):
   source   "file" reads the configured file; "applied" (default) takes the copy that runs already
   states   {interface: state}: what the tracker knows; an interface not named there starts by its `initial_state`
   disabled [interface]: switched off by hand
+  ids      {interface: id} in use, which go before those of the state directory: that may have been full, or deleted
 
 Reply: `handover.encode(...)`, or {"error": text, "problems": [problem]} with the kernel as it was.
 
@@ -14,7 +15,7 @@ no longer wanted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +26,19 @@ from netpath.config import Loaded, loads
 from netpath.config.problems import Problem
 from netpath.kernel import cgroup, nftdump, routing, sysctl, uplinks
 from netpath.kernel.nft import Nft, NftError
-from netpath.model import Config, Globals, State
-from netpath.statedir import IDS, PLACES, RULESET, SYSCTLS, StateDir
+from netpath.model import Config, State
+from netpath.statedir import IDS, RULESET, SYSCTLS, StateDir
 from netpath.steering.marks import MarkSpace, assign_ids
 from netpath.steering.policy import SteeringView, served
 from netpath.steering.routing import desired
 from netpath.steering.ruleset import ruleset
 from netpath.worker.devices import with_devices
 from netpath.worker.stop import DEFAULT_PRIORITY, stop
+
+MOST_PROBLEMS = 200
+"""In a reply: the tracker has to hold it. `netpath check` lists all."""
+LONGEST_REFUSAL = 1000
+"""Characters: libnftables complains of each line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +57,16 @@ def apply(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
     source = read_source(where, state, from_file=request.get("source") == "file")
     if source.loaded.config is None:
         errors = [p for p in source.loaded.problems if p.severity == "error"]
-        return {"error": str(errors[0]), "problems": [p.as_dict() for p in source.loaded.problems]}
+        problems = foremost(source.loaded.problems, MOST_PROBLEMS)
+        return {"error": str(errors[0]), "problems": [p.as_dict() for p in problems]}
     config = source.loaded.config
     try:
         applied = (
             _bring_up(where, state, source, config, request) if config.globals.enabled else _switch_off(where, config)
         )
     except (NftError, OSError, ValueError) as error:
-        return {"error": f"{source.path}: the kernel refused this configuration: {error}", "problems": []}
+        why = str(error)[:LONGEST_REFUSAL]
+        return {"error": f"{source.path}: the kernel refused this configuration: {why}", "problems": []}
     return handover.encode(applied)
 
 
@@ -74,9 +82,24 @@ def read_source(where: paths.Paths, state: StateDir, *, from_file: bool) -> Sour
     return Source(path, text, loads(text, file=str(where.config), format="toml" if path.suffix == ".toml" else "uci"))
 
 
+def uplink_ids(state: StateDir, config: Config) -> dict[str, int]:
+    """Interface -> id of the configuration that runs, for reports."""
+    known, capacity = state.numbers(IDS, "ids"), MarkSpace(config.globals.mark_mask).capacity
+    return assign_ids([i.name for i in config.interfaces], known, capacity)
+
+
+def foremost(problems: Sequence[Problem], limit: int) -> list[Problem]:
+    """At most `limit` problems in their order; errors go before everything else when there are more."""
+    if len(problems) <= limit:
+        return list(problems)
+    return sorted(problems, key=lambda p: p.severity != "error")[:limit]
+
+
 def _switch_off(where: paths.Paths, config: Config) -> handover.Applied:
     """`option enabled 0`: nothing of ours is left in the kernel, and nothing is tracked."""
-    stop(where, {})
+    reply = stop(where, {})
+    if "error" in reply:
+        raise OSError(reply["error"])
     nothing = Config(config.globals, (), (), ())
     return handover.Applied(
         config.globals, (), SteeringView.of(nothing, {}), (), (), {}, {}, frozenset(), len(config.rules), 0, ()
@@ -87,7 +110,7 @@ def _bring_up(
     where: paths.Paths, state: StateDir, source: Source, config: Config, request: Mapping[str, Any]
 ) -> handover.Applied:
     marks = MarkSpace(config.globals.mark_mask)
-    known = state.read_json(IDS).get("ids", {})
+    known = {**state.numbers(IDS, "ids"), **request.get("ids", {})}
     ids = assign_ids([i.name for i in config.interfaces], known, marks.capacity)
     snapshot = uplinks.Snapshot.read()
     resolved = uplinks.resolve(config.interfaces, ids, snapshot)
@@ -106,6 +129,9 @@ def _bring_up(
         cgroups=_cgroups(config, ids),
     )
     wanted = desired(config, links)
+    here = (table, config.globals.rule_priority)
+    places = state.places()
+    unsaved = _unsaved(state, lambda: state.keep_places([*(p for p in places if p != here), here]))
     changes = routing.apply(wanted, phase="add")
     with Nft() as nft:
         try:
@@ -113,13 +139,13 @@ def _bring_up(
         except NftError:
             _back(where, state, known, snapshot)
             raise
-        _retire(state, config.globals, nft)
+        _retire([p for p in places if p != here], here, nft)
     removed = routing.apply(wanted, phase="remove").removed if wanted.rules else 0
     if not wanted.rules:
         routing.purge(config.globals.rule_priority)
-    unsaved = _remember(state, source, text, {**known, **ids}, config.globals)
-    _loosen(state, [u.device for u in links if u.device])
-    problems = (*source.loaded.problems, *absent, *_refused(source, [*changes.warnings, *unsaved]))
+    unsaved += _unsaved(state, lambda: _remember(state, source, text, {**known, **ids}, here))
+    strict = _loosen(state, [u.device for u in links if u.device])
+    problems = [*source.loaded.problems, *absent, *_refused(source, [*changes.warnings, *unsaved[:1], *strict])]
     return handover.Applied(
         globals=config.globals,
         interfaces=config.interfaces,
@@ -131,14 +157,15 @@ def _bring_up(
         usable=usable,
         rules=len(config.rules),
         removed=removed,
-        warnings=tuple(p.as_dict() for p in problems),
+        warnings=tuple(p.as_dict() for p in foremost(problems, MOST_PROBLEMS)),
     )
 
 
 def _back(where: paths.Paths, state: StateDir, ids: Mapping[str, int], snapshot: uplinks.Snapshot) -> None:
     """The ruleset was refused: take the routes and rules back that only the refused configuration wants."""
     if state.applied_config() is None:
-        routing.purge(state.read_json(PLACES).get("rule_priority", DEFAULT_PRIORITY))
+        for _, priority in state.places() or [("", DEFAULT_PRIORITY)]:
+            routing.purge(priority)
         return
     running = read_source(where, state, from_file=False).loaded.config
     if running is not None:
@@ -177,32 +204,45 @@ def _refused(source: Source, warnings: Sequence[str]) -> list[Problem]:
     return [Problem("warning", str(source.path), None, None, None, None, text, fix) for text in warnings]
 
 
-def _loosen(state: StateDir, devices: Sequence[str]) -> None:
-    """Strict reverse-path filtering would drop what comes in by any uplink but the main default one."""
-    saved = state.read_json(SYSCTLS).get("rp_filter", {})
-    changed = sysctl.loosen_rp_filter(devices)
+def _loosen(state: StateDir, devices: Sequence[str]) -> list[str]:
+    """Strict reverse-path filtering would drop what comes in by any uplink but the main default one.
+
+    Returns in words what could not be done: what has been loaded stands without it.
+    """
+    saved = state.numbers(SYSCTLS, "rp_filter")
+    try:
+        changed = sysctl.loosen_rp_filter(devices)
+    except OSError as error:
+        return [f"strict reverse-path filtering cannot be switched off: {error}"]
     if changed:
         with suppress(OSError):  # a full disk: then they stay loose after a stop, which harms nothing
             state.write_json(SYSCTLS, {"rp_filter": {**changed, **saved}})
+    return []
 
 
-def _retire(state: StateDir, globals_: Globals, nft: Nft) -> None:
+def _retire(places: Sequence[tuple[str, int]], here: tuple[str, int], nft: Nft) -> None:
     """A reload may rename the table or move the block of priorities: the old ones go once the new ones stand."""
-    old = state.read_json(PLACES)
-    if old and old["table"] != globals_.nft_table and nftdump.table_exists(old["table"]):
-        nft.run(f"delete table inet {old['table']}\n")
-    if old and old["rule_priority"] != globals_.rule_priority:
-        routing.purge_rules(old["rule_priority"])
+    for table, priority in places:
+        if table != here[0] and nftdump.table_exists(table):
+            nft.run(f"delete table inet {table}\n")
+            cgroup.remove_all(table)
+        if priority != here[1]:
+            routing.purge_rules(priority)
 
 
-def _remember(state: StateDir, source: Source, text: str, ids: Mapping[str, int], globals_: Globals) -> list[str]:
-    """Write down what stands now. A full disk must not undo what the kernel has; it is said in words."""
+def _remember(state: StateDir, source: Source, text: str, ids: Mapping[str, int], here: tuple[str, int]) -> None:
+    """Write down what stands now. Raises OSError."""
+    state.write_json(IDS, {"ids": ids})
+    state.keep_places([here])
+    if state.read_text(RULESET) != text:
+        state.write_text(RULESET, text)
+    state.keep_config(source.path, source.text)
+
+
+def _unsaved(state: StateDir, write: Callable[[], None]) -> list[str]:
+    """A full disk must not undo what the kernel has, nor keep it from having it; it is said in words."""
     try:
-        state.write_json(IDS, {"ids": ids})
-        state.write_json(PLACES, {"table": globals_.nft_table, "rule_priority": globals_.rule_priority})
-        if state.read_text(RULESET) != text:
-            state.write_text(RULESET, text)
-        state.keep_config(source.path, source.text)
+        write()
     except OSError as error:
         return [f"{state.root}: cannot save the state: {error.strerror}"]
     return []

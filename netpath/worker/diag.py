@@ -15,9 +15,10 @@ from netpath.config.check import ForeignMark, mark_clashes
 from netpath.kernel import conntrack, lookup, nftdump, routing, rtnl, sysctl
 from netpath.kernel.uplinks import Resolved, Snapshot, foreign_marks, resolve
 from netpath.model import Config
-from netpath.statedir import IDS, StateDir
+from netpath.statedir import StateDir
 from netpath.steering.policy import served
 from netpath.steering.routing import desired
+from netpath.worker.apply import uplink_ids
 from netpath.worker.reports import running
 
 Check = dict[str, str]
@@ -31,7 +32,7 @@ def diag(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
     if config is None:
         missing = _check("configuration", "error", "nothing is configured", "run `netpath check`, then `netpath start`")
         return {"checks": [missing]}
-    ids = StateDir(where.state_dir).read_json(IDS).get("ids", {})
+    ids = uplink_ids(StateDir(where.state_dir), config)
     snapshot = Snapshot.read()
     resolved = resolve(config.interfaces, ids, snapshot)
     checks = [

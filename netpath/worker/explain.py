@@ -16,13 +16,14 @@ from netpath.config.values import BadValueError, parse_protocol
 from netpath.kernel import lookup
 from netpath.kernel.uplinks import Snapshot, resolve
 from netpath.model import Config, Policy, Rule, Uplink
-from netpath.statedir import IDS, StateDir
+from netpath.statedir import StateDir
 from netpath.steering.interpret import PORT_PROTOCOLS, Flow, decide
 from netpath.steering.jhash import nft_slot
 from netpath.steering.marks import MarkSpace
 from netpath.steering.names import part, sticky_set
 from netpath.steering.policy import HASH_SEED, SteeringView, served
 from netpath.steering.slots import active, plan, shares
+from netpath.worker.apply import uplink_ids
 from netpath.worker.devices import with_devices
 from netpath.worker.reports import running
 
@@ -42,10 +43,10 @@ def explain(where: paths.Paths, request: Mapping[str, Any]) -> Reply:
         flow = _flow(request)
     except QuestionError as error:
         return {"error": str(error)}
-    ids = StateDir(where.state_dir).read_json(IDS).get("ids", {})
+    ids = uplink_ids(StateDir(where.state_dir), config)
     resolved = resolve(config.interfaces, ids, Snapshot.read())
     config, _ = with_devices(config, [r.uplink for r in resolved], str(where.config))
-    usable = frozenset(request.get("usable") or [r.uplink.name for r in resolved if r.up])
+    usable = frozenset(request["usable"] if "usable" in request else [r.uplink.name for r in resolved if r.up])
     return _Case(config, SteeringView.of(config, ids), [r.uplink for r in resolved], usable, flow).answer()
 
 
@@ -216,7 +217,9 @@ def _flow(request: Mapping[str, Any]) -> Flow:
     except BadValueError as bad:
         raise QuestionError(f"proto {request.get('proto')!r}: {bad.message}; {bad.fix}") from bad
     ports = proto in PORT_PROTOCOLS
-    mac = request.get("mac")
+    mac, iface = request.get("mac"), request.get("iface")
+    if not isinstance(iface, str | None) or not isinstance(mac, str | None):
+        raise QuestionError("iface and mac must be text")
     return Flow(
         family=f"ipv{src.version}",
         src=int(src),
@@ -224,8 +227,8 @@ def _flow(request: Mapping[str, Any]) -> Flow:
         proto=proto,
         sport=_number(request, "sport", 65535) if ports else 0,
         dport=_number(request, "dport", 65535) if ports else 0,
-        iface=request.get("iface"),
-        mac=str(mac).lower() if mac else None,
+        iface=iface,
+        mac=mac.lower() if mac else None,
         dscp=_number(request, "dscp", 63),
         sets=frozenset(),
     )

@@ -4,6 +4,7 @@ as docs/socket.md shows it."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -22,41 +23,79 @@ from netpath.model import Config, Rule
 from netpath.statedir import IDS, RULESET, StateDir
 from netpath.steering.marks import MarkSpace
 from netpath.steering.names import default_chain, rule_chain
-from netpath.worker.apply import read_source
+from netpath.worker.apply import foremost, read_source, uplink_ids
 
 FAMILIES = ("ipv4", "ipv6")
 COUNTED = "r"
 """Prefix of the chains that count: those of rules (r_) and what no rule matched (rest_)."""
 PAGE = 500
 """Rules in one reply; about 250 bytes each."""
+MOST_BYTES = 512 * 1024
+"""Of the long part of a reply; the socket takes 768 KiB, and some of it is for what stands around."""
+
+
+MOST_PREFIXES = 5000
+"""Of a family in `connected`; a BGP router has a million."""
+MOST_MATCH = 4096
+"""Characters of a rule's criteria."""
+
+
+class ArgumentError(ValueError):
+    """An argument of a report makes no sense; the text says what would."""
 
 
 def check(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that is wrong or unwise in a configuration file, and with what else is on this machine."""
-    named = request.get("file")
+    """Everything that is wrong or unwise in a configuration file, and with what else is on this machine.
+
+    With `limit` at most that many problems, errors first, and `truncated`.
+    """
+    named, limit = request.get("file"), request.get("limit")
+    if not isinstance(named, str | None) or "\0" in (named or ""):
+        return {"error": "file must be the name of a file"}
     loaded = load(Path(named) if named else where.config)
     problems = list(loaded.problems)
     if loaded.config is not None:
         marks = [ForeignMark(*each) for each in foreign_marks(Snapshot.read())]
         problems += mark_clashes(loaded.config, marks)
-    return {"problems": [p.as_dict() for p in problems]}
+    if limit is None:
+        return {"problems": [p.as_dict() for p in problems]}
+    return {"problems": [p.as_dict() for p in foremost(problems, limit)], "truncated": len(problems) > limit}
 
 
 def rules(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
     """The running rules in match order with what has hit them."""
+    try:
+        offset, limit = _count(request, "offset", 0), min(PAGE, max(1, _count(request, "limit", PAGE)))
+    except ArgumentError as error:
+        return {"error": str(error)}
     config = running(where)
     if config is None:
-        return {"rules": [], "total": 0, "default": {"packets": 0, "bytes": 0}}
+        return {"rules": [], "total": 0, "default": {"packets": 0, "bytes": 0}, "truncated": False}
     counters = nftdump.rule_counters(config.globals.nft_table, COUNTED)
-    offset = max(0, int(request.get("offset", 0)))
-    limit = min(PAGE, max(1, int(request.get("limit", PAGE))))
-    shown = config.rules[offset : offset + limit]
+    shown: list[dict[str, Any]] = []
+    size = 0
+    for rule in config.rules[offset : offset + limit]:
+        row = _rule_row(rule, _sum(counters, partial(rule_chain, rule.name)))
+        size += len(json.dumps(row))
+        if size > MOST_BYTES and shown:
+            break
+        shown.append(row)
     return {
-        "rules": [_rule_row(r, _sum(counters, partial(rule_chain, r.name))) for r in shown],
+        "rules": shown,
         "total": len(config.rules),
         "default": _row_of(_sum(counters, default_chain)),
-        "truncated": offset + limit < len(config.rules),
+        "truncated": offset + len(shown) < len(config.rules),
     }
+
+
+def _count(request: Mapping[str, Any], key: str, default: int) -> int:
+    """A number that counts something. Raises ArgumentError."""
+    value = request.get(key)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ArgumentError(f"{key} must be a whole number from 0")
+    return value
 
 
 def running(where: paths.Paths) -> Config | None:
@@ -82,11 +121,16 @@ def _rule_row(rule: Rule, hits: tuple[int, int]) -> dict[str, Any]:
     return {
         "name": rule.name,
         "family": rule.family,
-        "match": describe(rule),
+        "match": _shortened(describe(rule)),
         "policy": rule.policy,
         "sticky": rule.sticky,
         **_row_of(hits),
     }
+
+
+def _shortened(text: str) -> str:
+    """A rule may have thousands of addresses; nobody reads them here."""
+    return text if len(text) <= MOST_MATCH else text[:MOST_MATCH] + " ..."
 
 
 def connections(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,18 +139,21 @@ def connections(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any
     config = running(where)
     if config is None:
         return {"connections": {}}
-    known = StateDir(where.state_dir).read_json(IDS).get("ids", {})
-    ids = {i.name: known[i.name] for i in config.interfaces}
+    ids = uplink_ids(StateDir(where.state_dir), config)
     return {"connections": conntrack.count_all(MarkSpace(config.globals.mark_mask), ids)}
 
 
 def connected(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
     """Destinations that no rule can move: what the main table routes other than by a default route."""
     del where, request
-    return {
+    found = {
         family: sorted({r.dst for r in rtnl.routes(family, table=rtnl.MAIN_TABLE) if _specific(r.dst)})
         for family in FAMILIES
     }
+    reply: dict[str, Any] = {family: prefixes[:MOST_PREFIXES] for family, prefixes in found.items()}
+    if any(len(prefixes) > MOST_PREFIXES for prefixes in found.values()):
+        reply["truncated"] = True
+    return reply
 
 
 def _specific(prefix: str) -> bool:
@@ -117,8 +164,10 @@ def _specific(prefix: str) -> bool:
 def internal(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
     """What a bug report needs: versions, addresses, routes, ip rules, our tables, our ruleset. mwan3's `internal`."""
     chosen = request.get("family")
+    if chosen not in (None, *FAMILIES):
+        return {"error": f"family must be one of {', '.join(FAMILIES)}"}
     state = StateDir(where.state_dir)
-    ids: dict[str, int] = state.read_json(IDS).get("ids", {})
+    ids = state.numbers(IDS, "ids")
     names = {link.index: link.name for link in rtnl.links()}
     reply: dict[str, Any] = {
         "versions": {
@@ -137,7 +186,10 @@ def internal(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
             routes = rtnl.routes(family, table=1000 + number)
             reply[f"{family} table {1000 + number} ({name})"] = [_route_words(r, names) for r in routes]
     reply["ids"] = ids
-    reply["ruleset as loaded"] = state.read_text(RULESET) or "none"
+    text = state.read_text(RULESET) or "none"
+    reply["ruleset as loaded"] = text[:MOST_BYTES]
+    if len(text) > MOST_BYTES:
+        reply["truncated"] = True
     reply["configuration"] = str(where.config)
     return reply
 

@@ -3,28 +3,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from netpath import paths
 from netpath.kernel import cgroup, nftdump, routing, sysctl
-from netpath.kernel.nft import Nft
-from netpath.statedir import PLACES, SYSCTLS, StateDir
+from netpath.kernel.nft import Nft, NftError
+from netpath.statedir import SYSCTLS, StateDir
 
 DEFAULT_TABLE, DEFAULT_PRIORITY = "netpath", 6000
 
 
 def stop(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Table, ip rules, routes, cgroups, sysctls, state files. Connection marks stay: nothing reads them any more."""
-    del request
+    """Table, ip rules, routes, cgroups, sysctls, state files. Connection marks stay: nothing reads them any more.
+
+    Request: `places`, the tracker's [[table, first priority]], for a state directory that could not be written.
+    """
     state = StateDir(where.state_dir)
-    places = state.read_json(PLACES)
-    table = places.get("table", DEFAULT_TABLE)
+    places = {*state.places(), *map(tuple, request.get("places", ()))}
+    steps: list[Callable[[], None]] = []
+    for table, priority in places or {(DEFAULT_TABLE, DEFAULT_PRIORITY)}:
+        steps += [
+            partial(_delete_table, table),
+            partial(routing.purge, priority),
+            partial(cgroup.remove_all, table),
+        ]
+    steps.append(lambda: sysctl.restore(state.numbers(SYSCTLS, "rp_filter")))
+    failures = []
+    for step in steps:
+        try:
+            step()
+        except (OSError, NftError) as error:  # one thing that stays is no reason to leave the others
+            failures.append(str(error))
+    if failures:
+        return {"error": f"not everything could be removed: {'; '.join(failures)}"}
+    state.forget()
+    return {"result": "ok"}
+
+
+def _delete_table(table: str) -> None:
     if nftdump.table_exists(table):
         with Nft() as nft:
             nft.run(f"delete table inet {table}\n")
-    routing.purge(places.get("rule_priority", DEFAULT_PRIORITY))
-    cgroup.remove_all(table)
-    sysctl.restore(state.read_json(SYSCTLS).get("rp_filter", {}))
-    state.forget()
-    return {"result": "ok"}

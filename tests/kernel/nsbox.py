@@ -136,8 +136,10 @@ class Box:
             words = ["-4" if rule.family == "ipv4" else "-6", "rule", "add", "priority", str(rule.priority)]
             words += ["not"] if rule.invert else []
             words += ["fwmark", f"{rule.mark:#x}/{rule.mask:#x}"] if rule.mask else []
+            words += ["iif", rule.iif] if rule.iif else []
             words += ["oif", rule.oif] if rule.oif else []
             words += ["lookup", str(rule.table)] if rule.table is not None else [rule.action]
+            words += [str(rule.target)] if rule.target is not None else []
             if rule.suppress_prefixlength is not None:
                 words += ["suppress_prefixlength", str(rule.suppress_prefixlength)]
             self.ip(*words)

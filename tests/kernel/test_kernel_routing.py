@@ -12,8 +12,9 @@ import pytest
 
 from netpath.kernel import routing, rtnl
 from netpath.kernel.netlink import NetlinkError
-from netpath.steering.routing import IpRule, Route, Routing
+from netpath.steering.routing import IpRule, Route, Routing, desired
 from tests.kernel.kernel_world import World
+from tests.unit.steering.steering_worlds import config, interface, uplink
 
 pytestmark = pytest.mark.lab
 
@@ -81,12 +82,16 @@ def listing(world: World) -> list[str]:
     ]
 
 
-def leads_to(world: World, destination: str, *, mark: int = 0, oif: str = "") -> str:
-    """Device by which the kernel would send, or why not."""
+def leads_to(world: World, destination: str, *, mark: int = 0, oif: str = "", iif: str = "") -> str:
+    """Device by which the kernel would send (with `iif` forward what came in there), or why not."""
     flag = "-6" if ":" in destination else "-4"
     argv = ["ip", flag, "-j", "route", "get", destination, *(["mark", hex(mark)] if mark else [])]
+    argv += ["oif", oif] if oif else []
+    if iif:
+        number = int(iif.removeprefix("wan"))
+        argv += ["from", f"2001:db8:{number}::7" if flag == "-6" else f"198.51.100.{4 * number - 2}", "iif", iif]
     try:
-        route = world.ip_json(*argv[1:], *(["oif", oif] if oif else []))[0]
+        route = world.ip_json(*argv[1:])[0]
     except AssertionError as error:
         return str(error).rsplit(":", 1)[1].split("\n")[0].strip()
     return str(route["dev"])
@@ -123,6 +128,60 @@ def test_an_unmarked_packet_does_not_meet_the_first_rule(world: World) -> None:
         assert leads_to(world, inside) == "wan2"
         assert leads_to(world, inside, mark=0x10000) == "wan2", "no bit of ours is set"
         assert leads_to(world, inside, mark=0x100) == "wan1"
+
+
+def as_configured(count: int) -> Routing:
+    """What steering wants for `count` uplinks of both families, each with an id of its own."""
+    ids = range(1, count + 1)
+    four = [
+        uplink(f"w{n}", n, f"wan{n}", gateway=f"198.51.100.{4 * n - 2}", addresses=[f"198.51.100.{4 * n - 3}/30"])
+        for n in ids
+    ]
+    six = [
+        uplink(f"s{n}", 30 + n, f"wan{n}", "ipv6", gateway=f"2001:db8:{n}::1", addresses=[f"2001:db8:{n}::2/64"])
+        for n in ids
+    ]
+    return desired(config([interface(u.name, u.family) for u in (*four, *six)], [], []), [*four, *six])
+
+
+def forwarding(world: World) -> None:
+    world.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+
+
+def test_jumps_take_no_packet_past_what_is_meant_for_it(world: World) -> None:
+    world.uplinks(3)
+    forwarding(world)
+    world.ip("route add default via 198.51.100.2\n-6 route add default via 2001:db8:1::1\n")
+    assert routing.apply(as_configured(3)).warnings == []
+    assert routing.missing(as_configured(3)) == []
+    again = routing.apply(as_configured(3))
+    assert (again.added, again.replaced, again.removed) == (0, 0, 0)
+    for far, offset in (("203.0.113.9", 0), ("2001:db8:999::9", 30)):
+        for mark in (0, 0x3F00, 0xFF0000):
+            assert leads_to(world, far, mark=mark) == "wan1", "the main table's business"
+            assert leads_to(world, far, mark=mark, oif="wan3") == "wan3", "a bound socket"
+            assert leads_to(world, far, mark=mark, iif="wan3") == "wan1", "forwarded"
+        for number in (1, 2, 3):
+            assert leads_to(world, far, mark=(offset + number) << 8) == f"wan{number}"
+            assert leads_to(world, far, mark=(offset + number) << 8, iif="wan3") == f"wan{number}"
+        assert leads_to(world, far, mark=(offset + 1) << 8, oif="wan3") == "wan3", "binding comes before steering"
+        assert leads_to(world, far, mark=0x3E00) == "Network is unreachable"
+        assert leads_to(world, far, mark=0x3D00) == "Invalid argument"
+
+
+@pytest.mark.parametrize("priority", [6050, 6099, 6100, 6102, 6105])
+def test_a_foreign_rule_between_ours_is_still_met_by_unmarked_packets(world: World, priority: int) -> None:
+    world.uplinks(2)
+    forwarding(world)
+    world.ip("route add default via 198.51.100.2\nroute add 203.0.113.9/32 via 198.51.100.6 table 77\n")
+    world.ip("-6 route add default via 2001:db8:1::1\n-6 route add 2001:db8:999::9/128 via 2001:db8:2::1 table 77\n")
+    world.ip(f"rule add lookup 77 priority {priority}\n-6 rule add lookup 77 priority {priority}\n")
+    routing.apply(as_configured(2))
+    for far in ("203.0.113.9", "2001:db8:999::9"):
+        assert leads_to(world, far) == "wan2"
+        assert leads_to(world, far, iif="wan1") == "wan2"
+    routing.purge(6000)
+    assert leads_to(world, "203.0.113.9") == "wan2"
 
 
 def test_an_uplink_without_routes_leaks_nowhere(world: World) -> None:

@@ -9,6 +9,7 @@ from netpath.lab import SERVERS, Lab
 from netpath.lab.namespace import wait_until
 from netpath.lab.uci import section
 from tests.lab.conftest import Start
+from tests.lab.test_control import ip_rules
 
 pytestmark = pytest.mark.lab
 
@@ -161,7 +162,7 @@ def test_a_renewed_lease_with_another_address_and_gateway(lab: Lab, start: Start
 def test_a_hundred_flaps_leak_nothing(lab: Lab, start: Start) -> None:
     process = start(mode="failover", options={"up": 1})
     descriptors = len(lab.router.run(["ls", f"/proc/{process.pid}/fd"]).split())
-    rules = lab.router.run(["ip", "rule"]), lab.router.run(["ip", "-6", "rule"])
+    rules = ip_rules(lab), ip_rules(lab, "-6")
     chains = lab.router.run(["nft", "list", "table", "inet", "netpath"]).count("chain ")
     lab.flap("wan", 100)
     lab.ifup("wan")
@@ -174,7 +175,7 @@ def test_a_hundred_flaps_leak_nothing(lab: Lab, start: Start) -> None:
     lab.call({"cmd": "enable", "interface": "wan"})  # by hand: old flaps are forgiven
     lab.wait_states({"wan": "online", "wan2": "online"}, 30)
     assert lab.flows(10) == {"wan": 10}
-    assert (lab.router.run(["ip", "rule"]), lab.router.run(["ip", "-6", "rule"])) == rules
+    assert (ip_rules(lab), ip_rules(lab, "-6")) == rules
     assert lab.router.run(["nft", "list", "table", "inet", "netpath"]).count("chain ") == chains
     assert len(lab.router.run(["ls", f"/proc/{process.pid}/fd"]).split()) <= descriptors + 1
 

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import itertools
+import re
+from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netpath.config import Section, loads, to_uci
+from netpath.config import Section, loads, to_uci, uci
 from netpath.config.coverage import unreachable
 from netpath.config.describe import describe
 from netpath.config.schema import SECTIONS
@@ -39,6 +41,27 @@ def test_no_text_makes_the_readers_raise(text: str, form: str) -> None:
 def test_no_value_of_any_option_makes_the_reader_raise(kind: str, option: str, value: str, command: str) -> None:
     quoted = "'" + value.replace("'", "'\\''") + "'"
     loads(f"config {kind} 'x'\n{command} {option} {quoted}\n")
+
+
+LINES = st.tuples(
+    st.sampled_from(["", "", " ", "\t", ";"]),
+    st.sampled_from(["config", "option", "list", "package", "o", "confog", "#"]),
+    st.sampled_from([" ", "  ", "\t", "", " '"]),
+    st.sampled_from(["rule", "proto", "a", "'a'", "dest-ip", "\u00e9", ""]),
+    st.sampled_from([" ", "\t ", "", "\n", " #"]),
+    st.sampled_from(
+        ["tcp", "'tcp'", "''", "'a b'", "'\u2018'", "\u2018", "a#b", '"b"', "1:2", "b\\", "'b", "b 'c'", ""]
+    ),
+    st.sampled_from(["\n", "\n", "\n", " \n", ";", "\r\n", "", "\n\n"]),
+).map("".join)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(LINES | TEXTS, max_size=8).map("".join))
+def test_the_short_way_through_plain_lines_reads_what_the_grammar_does(text: str) -> None:
+    found = read(text, "f")
+    with mock.patch.object(uci, "_PLAIN_LINE", re.compile("(?!)")):
+        assert read(text, "f") == found
 
 
 VALUES = st.text(st.characters(exclude_characters="\n\r\0", exclude_categories=["Cs"]), min_size=1, max_size=20)

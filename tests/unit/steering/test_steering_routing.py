@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from netpath.steering.routing import IpRule, Route, desired
@@ -18,10 +20,13 @@ def test_rules_of_one_uplink_in_order() -> None:
         IpRule("ipv4", 6000, 0, 0x3F00, True, None, 254, "lookup", 0),
         IpRule("ipv4", 6001, 0, 0x3F00, True, None, 77, "lookup", 0),
         IpRule("ipv4", 6099, 0x3E00, 0x3F00, False, None, None, "unreachable", None),
+        IpRule("ipv4", 6100, 0, 0, True, None, None, "goto", None, "lo", 6102),
         IpRule("ipv4", 6101, 0, 0, False, "eth1", 1001, "lookup", None),
-        IpRule("ipv4", 6401, 0x100, 0x3F00, False, None, 1001, "lookup", None),
-        IpRule("ipv4", 6701, 0x100, 0x3F00, False, None, None, "unreachable", None),
-        IpRule("ipv4", 6990, 0x3D00, 0x3F00, False, None, None, "blackhole", None),
+        IpRule("ipv4", 6102, 0, 0x3F00, False, None, None, "goto", None, None, 6105),
+        IpRule("ipv4", 6102, 0x3F00, 0x3F00, False, None, None, "goto", None, None, 6105),
+        IpRule("ipv4", 6103, 0x100, 0x3F00, False, None, 1001, "lookup", None),
+        IpRule("ipv4", 6104, 0x100, 0x3F00, False, None, None, "unreachable", None),
+        IpRule("ipv4", 6105, 0x3D00, 0x3F00, False, None, None, "blackhole", None),
     )
 
 
@@ -57,38 +62,58 @@ def test_a_gateway_outside_of_the_devices_networks_is_onlink(
 def test_an_uplink_that_is_away_still_lets_nothing_leak(enabled: bool, device: str | None) -> None:
     found = desired(config([interface("wan", enabled=enabled)], [], []), [uplink("wan", 1, device)])
     assert found.routes == ()
-    assert [(r.priority, r.action) for r in found.rules] == [
-        (6000, "lookup"),
-        (6099, "unreachable"),
-        (6401, "lookup"),
-        (6701, "unreachable"),
-        (6990, "blackhole"),
-    ]
+    assert [(r.priority, r.action) for r in found.rules if r.mark == 0x100] == [(6103, "lookup"), (6104, "unreachable")]
+    assert [r for r in found.rules if r.oif] == []
 
 
 def test_a_family_without_interfaces_is_left_alone_unless_a_rule_names_it() -> None:
     assert {r.family for r in desired(config([interface("wan")], [], [rule("any")]), [WAN]).rules} == {"ipv4"}
     named = config([interface("wan")], [], [rule("six", family="ipv6")])
-    assert [r.priority for r in desired(named, [WAN]).rules if r.family == "ipv6"] == [6000, 6099, 6990]
+    found = [r for r in desired(named, [WAN]).rules if r.family == "ipv6" and r.action != "goto"]
+    assert [(r.priority, r.action) for r in found] == [(6000, "lookup"), (6099, "unreachable"), (6105, "blackhole")]
 
 
 def test_two_uplinks_on_one_device_give_bound_sockets_the_first() -> None:
     twin = uplink("twin", 5, "eth1", gateway="192.0.2.2", addresses=["192.0.2.10/24"])
     found = desired(config([interface("wan"), interface("twin")], [], []), [WAN, twin])
-    assert [r.priority for r in found.rules if r.oif] == [6101]
+    assert [(r.oif, r.table) for r in found.rules if r.oif] == [("eth1", 1001)]
 
 
-def test_all_ids_fit_the_block_of_priorities() -> None:
+def test_packets_without_a_mark_of_ours_pass_a_few_rules_however_many_uplinks_there_are() -> None:
     names = [f"w{n}" for n in range(1, 253)]
     uplinks = [uplink(name, n, f"d{n}") for n, name in enumerate(names, 1)]
-    found = desired(config([interface(n) for n in names], [], [], mark_mask=0xFF00, rule_priority=100), uplinks)
-    priorities = [r.priority for r in found.rules]
-    assert len(set(priorities)) == len(priorities)
-    assert sorted(priorities) == priorities
-    assert (priorities[0], priorities[-1]) == (100, 1090)
+    rules = desired(config([interface(n) for n in names], [], [], mark_mask=0xFF00), uplinks).rules
+    assert [r.priority for r in rules] == sorted(r.priority for r in rules)
+    assert len(walked(rules, 0, "eth0")) == 5
+    assert len(walked(rules, 0xFF00, "eth0")) == 6
+    assert len(walked(rules, 0x100, "eth0")) == 6, "uplinks' devices are none of a forwarded packet's business"
+    assert {r.oif for r in walked(rules, 0, "lo") if r.oif} == {u.device for u in uplinks}
+    assert {r.oif for r in walked(rules, 0xFF00, "lo") if r.oif} == {u.device for u in uplinks}
+
+
+def test_jumps_leave_room_for_foreign_rules_between_ours() -> None:
+    for jump in [r for r in desired(config([interface("wan")], [], []), [WAN]).rules if r.target]:
+        assert jump.priority < (jump.target or 0) <= jump.priority + 3
+
+
+def walked(rules: Sequence[IpRule], mark: int, iif: str) -> list[IpRule]:
+    """The rules that a packet bound to no device is held against, until its uplink's table has a route for it."""
+    seen: list[IpRule] = []
+    target = 0
+    for each in rules:
+        if each.priority < target:
+            continue
+        seen.append(each)
+        matches = (mark ^ each.mark) & each.mask == 0 and each.iif in (None, iif) and not each.oif
+        if matches != each.invert:
+            if each.action == "goto":
+                target = each.target or 0
+            elif each.suppress_prefixlength is None:
+                break
+    return seen
 
 
 def test_more_tables_than_there_are_priorities_for() -> None:
-    assert len(desired(config([interface("wan")], [], [], rt_table_lookup=range(1, 99)), [WAN]).rules) == 104
+    assert len(desired(config([interface("wan")], [], [], rt_table_lookup=range(1, 99)), [WAN]).rules) == 107
     with pytest.raises(ValueError, match="99 tables"):
         desired(config([interface("wan")], [], [], rt_table_lookup=range(1, 100)), [WAN])

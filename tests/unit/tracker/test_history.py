@@ -10,7 +10,8 @@ def test_a_ring_keeps_the_newest_samples_in_order() -> None:
     ring = Ring(3)
     for n in range(5):
         ring.add((n, 0, 0, 0, 0))
-    assert [row[0] for row in ring] == [2, 3, 4]
+    assert [row[0] for row in ring.newest(9)] == [2, 3, 4]
+    assert [row[0] for row in ring.newest(2)] == [3, 4]
 
 
 def test_rates_are_differences_over_time_and_a_new_device_starts_at_zero() -> None:
@@ -50,3 +51,17 @@ def test_one_coarse_sample_a_minute(minutes: int) -> None:
     for second in range(60 * minutes):
         history.add((second, 0, 0, 0, 0))
     assert len(history.rows(0, coarse=True)) == minutes
+
+
+def test_a_device_configured_anew_is_no_jump() -> None:
+    rates = Rates()
+    rates.update((1000, 0, 0, 0), 1.0, "eth0")
+    rates.update((9000000, 0, 0, 0), 2.0, "eth1")
+    assert rates.rx_rate == 0
+
+
+def test_the_newest_rows_are_kept_when_there_are_too_many() -> None:
+    history = History()
+    for second in range(100):
+        history.add((second, 0, 0, 0, 0))
+    assert [row[0] for row in history.rows(0, most=3)] == [97, 98, 99]

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from netpath.health import Transition
+from netpath.model import State
 from netpath.tracker import hooks as module
-from netpath.tracker.hooks import HookEvent, Hooks
+from netpath.tracker.hooks import HookEvent, Hooks, hook_action
 from netpath.tracker.journal import Log
 
 
@@ -101,3 +103,30 @@ def test_scripts_do_not_inherit_the_trackers_environment(tmp_path: Path) -> None
     run(script, tmp_path / "none", [HookEvent("connected", "wan", "eth0")])
     del os.environ["NETPATH_SECRET"]
     assert "NETPATH_SECRET" not in out.read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "action"),
+    [
+        (State.ONLINE, State.DISCONNECTING, "disconnecting"),
+        (State.DISCONNECTING, State.ONLINE, None),
+        (State.DISCONNECTING, State.OFFLINE, "disconnected"),
+        (State.ONLINE, State.DISABLED, "disconnected"),
+        (State.OFFLINE, State.DISABLED, None),
+        (State.OFFLINE, State.CONNECTING, "connecting"),
+        (State.CONNECTING, State.OFFLINE, None),
+        (State.CONNECTING, State.ONLINE, "connected"),
+    ],
+)
+def test_actions_as_mwan3_names_them(old: State, new: State, action: str | None) -> None:
+    assert hook_action(Transition(old, new, "", 0.0)) == action
+
+
+def test_a_directory_that_cannot_be_read_is_said_and_the_script_runs(tmp_path: Path) -> None:
+    out, script = tmp_path / "out", tmp_path / "netpath.user"
+    script.write_text(f"echo ran > {out}\n")
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    lines = run(script, loop, [HookEvent("connected", "wan", "eth0")])
+    assert out.read_text() == "ran\n"
+    assert any("cannot be read" in line for line in lines)

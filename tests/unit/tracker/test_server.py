@@ -81,7 +81,17 @@ def test_many_requests_on_one_connection_are_answered_in_order(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     "line",
-    [b"not json", b"[]", b'{"cmd":1}', b"{}", b"\xff\xfe", b'"status"', b"[" * 30000, b'{"cmd": NaN'],
+    [
+        b"not json",
+        b"[]",
+        b'{"cmd":1}',
+        b"{}",
+        b"\xff\xfe",
+        b'"status"',
+        b"[" * 30000,
+        b'{"cmd": NaN',
+        b'{"cmd":"a","x":-Infinity}',
+    ],
 )
 def test_malformed_requests_get_an_error_and_the_connection_lives_on(tmp_path: Path, line: bytes) -> None:
     async def talk(path: Path, journal: Journal) -> None:
@@ -170,4 +180,19 @@ def test_a_follower_that_falls_behind_is_dropped_and_costs_no_memory(tmp_path: P
         assert len(lines) <= module.FOLLOW_QUEUE
         writer.close()
 
+    serve(tmp_path / "s", talk)
+
+
+def test_following_needs_a_good_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(request: dict[str, Any]) -> dict[str, Any]:
+        return {"error": "since must be a number"}
+
+    async def talk(path: Path, journal: Journal) -> None:
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        writer.write(b'{"cmd":"events","follow":true,"since":"x"}\n')
+        assert "since" in json.loads(await reader.readline())["error"]
+        assert await reader.read() == b"", "an error is the end, not the beginning of a stream"
+        writer.close()
+
+    monkeypatch.setattr("tests.unit.tracker.test_server.echo", refuse)
     serve(tmp_path / "s", talk)

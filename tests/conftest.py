@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a machine cannot do is no failure: such tests are skipped, and the summary says why."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+import pytest
+
+from netpath.lab.namespace import Unavailable
+
+NAMESPACES = tuple(Path(__file__).with_name(name) for name in ("kernel", "lab"))
+"""Tests in there make network namespaces."""
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    concerned = [item for item in items if any(item.path.is_relative_to(place) for place in NAMESPACES)]
+    obstacle = _obstacle() if concerned else None
+    for item in concerned:
+        if obstacle is not None:
+            item.add_marker(pytest.mark.skip(reason=f"no network namespaces here, run as root: {obstacle}"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None]:
+    yield from _skipped_when_unavailable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None]:
+    yield from _skipped_when_unavailable()
+
+
+def _skipped_when_unavailable() -> Generator[None]:
+    """The lab says `Unavailable` of what this kernel or machine lacks."""
+    try:
+        yield
+    except Unavailable as why:
+        pytest.skip(str(why))
+
+
+def _obstacle() -> str | None:
+    """Why no network namespace can be made, None when one can."""
+    try:
+        done = subprocess.run(["unshare", "--net", "--mount", "true"], capture_output=True, text=True, check=False)
+    except OSError as error:
+        return str(error)
+    return done.stderr.strip() if done.returncode else None
