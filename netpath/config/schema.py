@@ -84,7 +84,7 @@ _TRACKING = (
         "track_method",
         kinds.CHOICE,
         "ping",
-        "How the uplink is probed. arping works on IPv4 only.",
+        "How the uplink is probed. arping asks a neighbour: by ARP, with IPv6 by neighbour solicitation.",
         choices=tuple(method.value for method in TrackMethod),
         spellings={
             "nslookup": "dns",
@@ -394,7 +394,7 @@ RULE = SectionKind(
             "nft_set",
             kinds.SET_NAME,
             None,
-            "Set in NetPath's table that must hold the destination; made when missing, filled by dnsmasq or scripts.",
+            "Set that must hold the destination: NAME_4 and NAME_6 in NetPath's table, filled by dnsmasq or scripts.",
             "ipset",
             default_note="any",
         ),

@@ -11,6 +11,7 @@ _SYSFS = Path("/sys/fs/cgroup")
 _MOUNTS = (_SYSFS, _SYSFS / "unified")
 """Unified hierarchy; hybrid, beside version 1 controllers."""
 _PROCESSES = "cgroup.procs"
+_NAMESPACE = Path("/proc/thread-self/ns/net")
 
 
 class CgroupUnavailable(Exception):  # noqa: N818 (the name that callers know)
@@ -28,8 +29,15 @@ class Cgroup:
 
 
 def name_of(table: str, interface: str) -> str:
-    """Name of the group of an interface, such as "netpath.wan"."""
-    return f"{table}.{interface}"
+    """Name of the group of an interface, such as "netpath.4026531840.wan".
+
+    The number is that of the network namespace: instances in several of them share one tree of groups.
+    """
+    return f"{_prefix(table)}{interface}"
+
+
+def _prefix(table: str) -> str:
+    return f"{table}.{_NAMESPACE.stat().st_ino}."
 
 
 def ensure(name: str) -> Cgroup:
@@ -66,7 +74,7 @@ def remove_all(table: str) -> None:
     except CgroupUnavailable:
         return
     for directory in list(root.iterdir()):
-        if directory.name.startswith(name_of(table, "")) and directory.is_dir():
+        if directory.name.startswith(_prefix(table)) and directory.is_dir():
             remove(directory.name)
 
 

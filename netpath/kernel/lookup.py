@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Single questions to the kernel, for reports: a route, a neighbour, an element of a set."""
+"""Single questions to the kernel, for reports: a route, an element of a set."""
 
 from __future__ import annotations
 
@@ -9,15 +9,10 @@ from dataclasses import dataclass
 from struct import Struct
 
 from netpath.kernel import netlink, rtnl
-from netpath.kernel.netlink import Message, NetlinkError, NetlinkSocket, attributes, nested, text
+from netpath.kernel.netlink import Message, NetlinkError, NetlinkSocket, nested, text
 
 _RTA_MARK = 16
 _ROUTE_LOCAL = 2
-
-_RTM_GETNEIGH = 30
-_NDMSG = Struct("=BxxxiHBB")
-_NDA_DST = 1
-_NUD_WORDS = {0x01: "incomplete", 0x02: "reachable", 0x04: "stale", 0x08: "delay", 0x10: "probe", 0x20: "failed"}
 
 _NFT_GETSETELEM = 10 << 8 | 13
 _NFPROTO_INET = 1
@@ -56,22 +51,6 @@ def route_get(dst: str, family: str, *, mark: int = 0) -> Way | None:
         if route.type in (rtnl.ROUTE_UNICAST, _ROUTE_LOCAL):
             return Way(_name(route.oif), route.gateway, route.type == _ROUTE_LOCAL)
     return None
-
-
-def neighbour(device: str, address: str) -> str | None:
-    """State of an IP neighbour in the kernel's words (reachable, stale, failed ...); None when it is not known."""
-    number = socket.AF_INET6 if ":" in address else socket.AF_INET
-    wanted, index = socket.inet_pton(number, address), socket.if_nametoindex(device)
-
-    def state(kind: int, body: memoryview) -> int | None:
-        del kind
-        _, device_index, found, _, _ = _NDMSG.unpack_from(body)
-        known = attributes(body, _NDMSG.size).get(_NDA_DST)
-        return found if device_index == index and known is not None and bytes(known) == wanted else None
-
-    with NetlinkSocket(netlink.NETLINK_ROUTE) as sock:
-        states = sock.dump(Message(_RTM_GETNEIGH, 0, _NDMSG.pack(number, 0, 0, 0, 0)), state)
-    return _NUD_WORDS.get(states[0]) if states else None
 
 
 def has_element(table: str, set_name: str, key: bytes) -> bool:

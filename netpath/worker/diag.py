@@ -12,12 +12,14 @@ from typing import Any
 
 from netpath import paths
 from netpath.config.check import ForeignMark, mark_clashes
-from netpath.kernel import conntrack, lookup, nftdump, routing, rtnl, sysctl
+from netpath.kernel import conntrack, nftdump, routing, rtnl, sysctl
 from netpath.kernel.uplinks import Resolved, Snapshot, foreign_marks, resolve
 from netpath.model import Config
 from netpath.statedir import StateDir
+from netpath.steering.marks import MarkSpace
 from netpath.steering.policy import served
 from netpath.steering.routing import desired
+from netpath.worker import gateways
 from netpath.worker.apply import uplink_ids
 from netpath.worker.reports import running
 
@@ -38,7 +40,7 @@ def diag(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
     checks = [
         *_tracker(request),
         *_links(config, resolved),
-        *_gateways(resolved),
+        *_gateways(config, resolved),
         *_tracking(request.get("interfaces") or {}),
         *_routes(config, resolved),
         *_ruleset(config),
@@ -73,22 +75,19 @@ def _links(config: Config, resolved: Sequence[Resolved]) -> Iterator[Check]:
             )
 
 
-def _gateways(resolved: Sequence[Resolved]) -> Iterator[Check]:
-    """Whether the next hop is known on the link (neighbour table); a dead modem shows here first."""
-    for each in resolved:
-        uplink = each.uplink
-        if not each.up or uplink.gateway is None or uplink.device is None:
+def _gateways(config: Config, resolved: Sequence[Resolved]) -> Iterator[Check]:
+    """Whether the next hop answers on the link; a dead modem shows here first."""
+    links = [r.uplink for r in resolved if r.up]
+    dead = gateways.silent(links, MarkSpace(config.globals.mark_mask).default)
+    for uplink in links:
+        if uplink.gateway is None:
             continue
-        state = lookup.neighbour(uplink.device, uplink.gateway)
-        if state == "failed":
-            yield _check(
-                "gateway",
-                "error",
-                f"{uplink.name}: the gateway {uplink.gateway} does not answer on {uplink.device}",
-                "restart the modem, check the gateway option",
-            )
+        where = f"{uplink.name}: the gateway {uplink.gateway} on {uplink.device}"
+        if uplink.name in dead:
+            remedy = "restart the modem, check the cable and the gateway option"
+            yield _check("gateway", "error", f"{where} does not answer ({dead[uplink.name]})", remedy)
         else:
-            yield _check("gateway", "ok", f"{uplink.name}: gateway {uplink.gateway} ({state or 'not asked yet'})")
+            yield _check("gateway", "ok", f"{where} answers")
 
 
 def _tracking(rows: Mapping[str, Any]) -> Iterator[Check]:

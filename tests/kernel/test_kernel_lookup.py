@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from netpath.kernel.lookup import Way, has_element, neighbour, route_get
+from netpath.kernel.lookup import Way, has_element, route_get
 from tests.kernel.kernel_world import World
 
 pytestmark = pytest.mark.lab
@@ -28,11 +28,9 @@ def test_a_route_by_all_rules_and_marks(world: World) -> None:
 
 
 def test_this_machines_own_addresses_are_local(world: World) -> None:
-    world.uplinks(1)
-    for address, family in (("198.51.100.1", "ipv4"), ("2001:db8:1::2", "ipv6")):
-        way = route_get(address, family)
-        assert way is not None
-        assert way.local
+    world.ip("address add 192.0.2.9/32 dev lo\n-6 address add 2001:db8:9::9/128 dev lo\n")
+    for address, family in (("192.0.2.9", "ipv4"), ("2001:db8:9::9", "ipv6")):
+        assert route_get(address, family) == Way("lo", None, local=True)
 
 
 @pytest.mark.parametrize("kind", ["unreachable", "blackhole", "prohibit", ""])
@@ -42,20 +40,6 @@ def test_no_way_is_none(world: World, kind: str) -> None:
         world.ip(f"route add {kind} 203.0.113.0/24\n-6 route add {kind} 2001:db8:9::/64\n")
     assert route_get("203.0.113.1", "ipv4") is None
     assert route_get("2001:db8:9::1", "ipv6") is None
-
-
-def test_neighbours_by_device(world: World) -> None:
-    world.uplinks(2)
-    world.ip(
-        "neigh add 198.51.100.2 lladdr 02:00:00:00:00:01 dev wan1 nud reachable\n"
-        "neigh add 198.51.100.6 dev wan2 nud failed\n"
-        "-6 neigh add fe80::9 lladdr 02:00:00:00:00:02 dev wan2 nud stale\n"
-    )
-    assert neighbour("wan1", "198.51.100.2") == "reachable"
-    assert neighbour("wan2", "198.51.100.2") is None
-    assert neighbour("wan2", "198.51.100.6") == "failed"
-    assert neighbour("wan2", "fe80::9") == "stale"
-    assert neighbour("wan1", "fe80::9") is None
 
 
 def test_elements_of_sets(world: World) -> None:

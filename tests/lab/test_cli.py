@@ -193,7 +193,6 @@ def test_use_takes_children_and_both_families_and_gives_the_exit_code(lab: Lab, 
     assert dead.code != 0
 
 
-@pytest.mark.xfail(strict=True, reason="cgroup names know the table, not the instance: kernel/cgroup, worker/stop")
 def test_use_survives_the_stop_of_another_instance(lab: Lab, start: Start, netpath: Command) -> None:
     """Two instances in two network namespaces share the tree of control groups."""
     start(mode="failover", globals_={"nft_table": "users"})
@@ -324,7 +323,6 @@ def test_diag_finds_real_faults_and_says_what_to_do(lab: Lab, start: Start, netp
     assert "missing or empty" in checks(broken, "rules")[0]["message"]
 
 
-@pytest.mark.xfail(strict=True, reason="diag asks nobody: the kernel calls a dead gateway reachable for a minute")
 def test_diag_finds_a_dead_gateway_at_once(lab: Lab, start: Start, netpath: Command) -> None:
     start(mode="failover")
     lab.cut("wan")

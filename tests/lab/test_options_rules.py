@@ -306,7 +306,6 @@ def test_rules_are_tried_in_file_order_and_what_none_matches_uses_the_main_table
     assert lab.flows(4, proto="tcp", dport=5001) == {"wan": 4}
 
 
-@pytest.mark.xfail(strict=True, reason="the examples' dnsmasq line names a set without its family: examples/, docs")
 @pytest.mark.parametrize("example", ["netpath.uci", "config.toml"])
 def test_the_dnsmasq_line_of_the_examples_names_a_set_that_exists(lab: Lab, start: Start, example: str) -> None:
     text = (Path(__file__).parents[2] / "examples" / example).read_text()

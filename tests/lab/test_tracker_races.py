@@ -28,8 +28,15 @@ def children(process: Process) -> list[int]:
 
 
 def frozen_worker(process: Process) -> int:
-    """Stop the next worker of the tracker as soon as it runs; its pid."""
-    wait_until(lambda: bool(children(process)), 10, "a worker to start")
+    """Stop the next worker of the tracker as soon as it runs; its pid.
+
+    Not before: who starts a program waits until the kernel has loaded it.
+    """
+
+    def running() -> bool:
+        return any(b"netpath.worker" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children(process))
+
+    wait_until(running, 10, "a worker to start")
     pid = children(process)[0]
     os.kill(pid, signal.SIGSTOP)
     return pid
