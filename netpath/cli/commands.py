@@ -64,7 +64,7 @@ COMMANDS = (
     ),
     Command("start", "start the tracker and wait until it answers", "service:start"),
     Command("stop", "stop it and remove everything of NetPath from the kernel", "service:stop"),
-    Command("restart", "stop and start; connections go on meanwhile", "service:restart"),
+    Command("restart", "start anew, with the standing state", "service:restart"),
     Command("reload", "read the configuration again; a bad one changes nothing", "service:reload"),
     Command("status", "interfaces, policies, connected networks and rules", "state:status"),
     Command("interfaces", "every interface with its targets and figures", "state:interfaces"),
@@ -72,7 +72,7 @@ COMMANDS = (
     Command("rules", "every rule with its hits", "state:rules"),
     Command("connected", "networks where rules do not apply", "state:connected"),
     Command("ifup", "let an interface take part again", "service:ifup", (_INTERFACE,)),
-    Command("ifdown", "take an interface out until ifup or a restart", "service:ifdown", (_INTERFACE,)),
+    Command("ifdown", "take an interface out until ifup or a stop", "service:ifdown", (_INTERFACE,)),
     Command(
         "internal",
         "dump for a bug report: versions, addresses, routes, rules, tables",

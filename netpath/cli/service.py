@@ -225,4 +225,4 @@ def ifup(context: Context) -> int:
 def ifdown(context: Context) -> int:
     name = context.options.interface
     context.ask("disable", interface=name)
-    return context.done(f"interface {name} is disabled until `netpath ifup {name}` or a restart")
+    return context.done(f"interface {name} is disabled until `netpath ifup {name}` or a stop")

@@ -14,6 +14,8 @@ from netpath.config.schema import SPECIAL_POLICIES
 from netpath.config.values import MAX_DEVICE, ROUTING_TABLES, address_number
 from netpath.model import Config, Interface, TrackMethod
 
+_MOST_INTERFACES = 252
+"""However wide the mask; see netpath.steering.marks."""
 _SPECIAL_MARKS = 4
 """Values of the mask that are no interface: 0 (unmarked) and the top three."""
 _FEWEST_BITS = 3
@@ -49,6 +51,8 @@ def mask_fault(mask: int) -> str | None:
 
 def mask_for(interfaces: int, avoid: int = 0) -> int | None:
     """A mask of at least 6 bits that holds so many interfaces and none of the bits to avoid, if there is one."""
+    if interfaces > _MOST_INTERFACES:
+        return None
     bits = max(6, (interfaces + _SPECIAL_MARKS - 1).bit_length())
     for shift in (8, *range(32 - bits, -1, -1)):
         mask: int = ((1 << bits) - 1) << shift
@@ -61,9 +65,9 @@ def _mask(draft: Draft, report: Report) -> None:
     settings, section = draft.globals
     count = len(draft.interfaces)
     better = mask_for(count)
-    fix = f"write option mark_mask '0x{better:X}'" if better is not None else "use fewer interfaces"
+    fix = f"write option mark_mask '0x{better:X}'" if better is not None else f"use at most {_MOST_INTERFACES} interfaces"
     fault = mask_fault(settings.mark_mask)
-    capacity = (1 << settings.mark_mask.bit_count()) - _SPECIAL_MARKS
+    capacity = min((1 << settings.mark_mask.bit_count()) - _SPECIAL_MARKS, _MOST_INTERFACES)
     if fault is None and capacity < count:
         fault = f"the mask holds {capacity} interfaces, there are {count}"
     if fault is not None:
@@ -72,7 +76,7 @@ def _mask(draft: Draft, report: Report) -> None:
 
 def _lookups(draft: Draft, report: Report) -> None:
     settings, section = draft.globals
-    capacity = (1 << settings.mark_mask.bit_count()) - _SPECIAL_MARKS
+    capacity = min((1 << settings.mark_mask.bit_count()) - _SPECIAL_MARKS, _MOST_INTERFACES)
     for table in settings.rt_table_lookup:
         item = str(table)
         if _FIRST_TABLE < table <= _FIRST_TABLE + capacity:

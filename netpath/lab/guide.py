@@ -28,7 +28,7 @@ def guide(lab: Lab) -> str:
     commands = [
         ("a shell on the router", f"{router} bash"),
         ("what NetPath says", f"{router} env {shlex.join(lab.environment)} {sys.executable} -m netpath status"),
-        ("its socket", f'echo \'{{"cmd":"status"}}\' | nc -U {lab.socket}'),
+        ("its socket", f'echo \'{{"cmd":"status"}}\' | nc -N -U {lab.socket}'),
         ("a shell on the LAN", f"{lan} bash"),
         ("which uplink a new flow takes", f"{lan} curl -s http://{SERVERS['ipv4'][0]}/"),
         (f"cut {first.name} silently", f"{isp} nft add rule netdev faults down drop"),

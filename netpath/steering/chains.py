@@ -84,7 +84,7 @@ def entry(standing: Standing) -> Chains:
         "classify": [
             "ct state established,related accept",
             *_others(standing.families),
-            "meta nfproto ipv6 goto classify_6",
+            *(["meta nfproto ipv6 goto classify_6"] if "ipv6" in standing.families else []),
             # Only the kernel's table of local addresses is asked: what is not in there is unicast.
             "fib daddr type != unicast accept",
             *no_default,

@@ -196,15 +196,14 @@ def test_what_a_load_has_begun_is_removed_by_a_stop_wherever_it_died(lab: Lab, a
 
 
 def test_two_uses_at_once_both_wait_for_the_ruleset(lab: Lab, start: Start) -> None:
-    """The table has its own name, because control groups belong to the machine and not to a network namespace."""
-    table = f"use{os.getpid()}"
-    start(mode="failover", globals_={"nft_table": table})
+    start(mode="failover")
     threads = [in_background(lab, {"cmd": "use", "interface": "wan2"}) for _ in range(2)]
     threads.append(in_background(lab, {"cmd": "reload"}))
     while any(thread.is_alive() for thread, _ in threads):
         for _, replies in threads[:2]:
             if replies:
-                assert f"{table}.wan2" in lab.router.run(["nft", "list", "table", "inet", table])
+                text = lab.router.run(["nft", "list", "table", "inet", "netpath"])
+                assert Path(replies[0]["cgroup"]).name in text
     groups = {replies[0]["cgroup"] for _, replies in threads[:2]}
     assert len(groups) == 1
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -18,8 +19,8 @@ ROOT = Path(__file__).parents[3]
 INSTALLED = ROOT / "files/usr/share/bash-completion/completions/netpath"
 GLOBAL_NAMES = {name for argument in GLOBAL for name in argument.names}
 COMPLETE = f"""
-netpath() {{ {sys.executable} -m netpath "$@"; }}
-source {INSTALLED}
+netpath() {{ {shlex.quote(sys.executable)} -m netpath "$@"; }}
+source {shlex.quote(str(INSTALLED))}
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
 _netpath
 printf '%s\\n' "${{COMPREPLY[@]}}"
