@@ -65,7 +65,7 @@ def _mask(draft: Draft, report: Report) -> None:
     settings, section = draft.globals
     count = len(draft.interfaces)
     better = mask_for(count)
-    fix = f"write option mark_mask '0x{better:X}'" if better is not None else f"use at most {_MOST_INTERFACES} interfaces"
+    fix = f"use at most {_MOST_INTERFACES} interfaces" if better is None else f"write option mark_mask '0x{better:X}'"
     fault = mask_fault(settings.mark_mask)
     capacity = min((1 << settings.mark_mask.bit_count()) - _SPECIAL_MARKS, _MOST_INTERFACES)
     if fault is None and capacity < count:
