@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from binascii import crc32
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ _SYSFS = Path("/sys/fs/cgroup")
 _MOUNTS = (_SYSFS, _SYSFS / "unified")
 """Unified hierarchy; hybrid, beside version 1 controllers."""
 _PROCESSES = "cgroup.procs"
+_LONGEST_PART = 30
 _NAMESPACE = Path("/proc/thread-self/ns/net")
 
 
@@ -33,11 +35,18 @@ def name_of(table: str, interface: str) -> str:
 
     The number is that of the network namespace: instances in several of them share one tree of groups.
     """
-    return f"{_prefix(table)}{interface}"
+    return f"{_prefix(table)}{_short(interface)}"
 
 
 def _prefix(table: str) -> str:
-    return f"{table}.{_NAMESPACE.stat().st_ino}."
+    return f"{_short(table)}.{_NAMESPACE.stat().st_ino}."
+
+
+def _short(name: str) -> str:
+    """nft takes no long paths in quotes: what is longer keeps its beginning and is told apart by a checksum."""
+    if len(name) <= _LONGEST_PART:
+        return name
+    return f"{name[: _LONGEST_PART - 9]}_{crc32(name.encode()):08x}"
 
 
 def ensure(name: str) -> Cgroup:

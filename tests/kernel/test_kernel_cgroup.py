@@ -94,3 +94,10 @@ def test_a_name_that_leads_elsewhere_is_refused(table: str, name: str) -> None:
     assert table
     with pytest.raises(CgroupUnavailable, match="cannot name"):
         cgroup.ensure(name)
+
+
+def test_names_of_any_length_stay_short_and_distinct() -> None:
+    long = "x" * 64
+    names = {cgroup.name_of(table, interface) for table in ("t", long) for interface in (long, long[:-1] + "y", "wan")}
+    assert len(names) == 6
+    assert max(map(len, names)) <= 75, "nft takes 90 bytes in quotes, and the path has a beginning"
