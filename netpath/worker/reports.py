@@ -203,7 +203,8 @@ def _rule_words(rule: rtnl.RuleEntry) -> str:
     words = [f"{rule.priority}:", "not" if rule.invert else "", f"from {rule.src or 'all'}"]
     words += [f"to {rule.dst}" if rule.dst else "", f"fwmark {rule.mark:#x}/{rule.mask:#x}" if rule.mask else ""]
     words += [f"iif {rule.iif}" if rule.iif else "", f"oif {rule.oif}" if rule.oif else ""]
-    words += [f"lookup {rule.table}" if rule.action == "lookup" else rule.action]
+    where = {"lookup": rule.table, "goto": rule.target}.get(rule.action)
+    words += [rule.action if where is None else f"{rule.action} {where}"]
     words += ["" if rule.suppress_prefixlength is None else f"suppress_prefixlength {rule.suppress_prefixlength}"]
     return " ".join(filter(None, [*words, f"proto {rule.protocol}"]))
 
