@@ -23,13 +23,14 @@ OnTransition = Callable[[str, Transition], None]
 class _Slot:
     """One interface."""
 
-    __slots__ = ("alarm_at", "busy", "dirty", "health", "name", "prober", "tracking", "uplink", "wake_at")
+    __slots__ = ("alarm_at", "busy", "dirty", "health", "mark", "name", "prober", "tracking", "uplink", "wake_at")
 
     def __init__(self, name: str, health: InterfaceHealth, tracking: Tracking, uplink: Uplink | None) -> None:
         self.name = name
         self.health = health
         self.tracking = tracking
         self.uplink = uplink
+        self.mark = 0
         self.prober: Prober | None = None
         self.wake_at = math.inf
         self.alarm_at = math.inf
@@ -42,31 +43,33 @@ class _Slot:
 class Scheduler:
     """Probes every interface as its health asks, and tells `on_transition` what came of it.
 
-    `mark` is the packet mark that no policy touches. Times are those of `loop.time()`, which is monotonic.
+    Times are those of `loop.time()`, which is monotonic.
     """
 
-    def __init__(self, loop: AbstractEventLoop, on_transition: OnTransition, *, mark: int) -> None:
+    def __init__(self, loop: AbstractEventLoop, on_transition: OnTransition) -> None:
         self._loop = loop
         self._on_transition = on_transition
-        self._mark = mark
         self._slots: dict[str, _Slot] = {}
         self._heap: list[tuple[float, str]] = []
         """Wake-up times; entries that are not their slot's current one are stale and skipped."""
         self._timer: TimerHandle | None = None
 
-    def set_interface(self, name: str, health: InterfaceHealth, tracking: Tracking, uplink: Uplink | None) -> None:
-        """Add an interface, or give it a new health, configuration or uplink.
+    def set_interface(
+        self, name: str, health: InterfaceHealth, tracking: Tracking, uplink: Uplink | None, mark: int
+    ) -> None:
+        """Add an interface, or give it a new health, configuration, uplink or mark.
 
-        A new `tracking` is passed on to `health.reconfigure`. Sockets are opened anew when the uplink's device or
-        addresses changed. Without a device every probe fails.
+        `mark` is the packet mark of its sockets: one that no policy touches. A new `tracking` is passed on to
+        `health.reconfigure`. Sockets are opened anew when mark, or the uplink's device or addresses changed. Without a
+        device every probe fails.
         """
         slot = self._slots.get(name)
         if slot is None or slot.health is not health:
             self.remove(name)
             slot = self._slots[name] = _Slot(name, health, tracking, uplink)
-        if slot.uplink != uplink or not same_prober(slot.tracking, tracking):
+        if slot.uplink != uplink or slot.mark != mark or not same_prober(slot.tracking, tracking):
             self._close_prober(slot)
-        slot.tracking, slot.uplink = tracking, uplink
+        slot.tracking, slot.uplink, slot.mark = tracking, uplink, mark
         self._emit(slot, health.reconfigure(tracking, self._loop.time()))
         self._attend(slot)
 
@@ -140,7 +143,7 @@ class Scheduler:
             self._failed(slot, token, reason)
 
         assert slot.tracking.method is not TrackMethod.NONE
-        return make_prober(slot.tracking, Context(self._loop, uplink, self._mark, replied, failed))
+        return make_prober(slot.tracking, Context(self._loop, uplink, slot.mark, replied, failed))
 
     def _failed(self, slot: _Slot, token: int, reason: str) -> None:
         self._emit(slot, slot.health.failure(token, self._loop.time(), reason))

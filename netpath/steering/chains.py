@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import collapse_addresses, ip_address, ip_interface, ip_network
 
 from netpath.model import Uplink
-from netpath.steering.marks import MarkSpace
+from netpath.steering.marks import MarkSpace, sharing_a_device
 from netpath.steering.names import device, digit, quoted
 from netpath.steering.policy import ADDRESS, FAMILIES
 
@@ -108,6 +108,7 @@ def own_traffic(standing: Standing, cgroups: Mapping[int, tuple[int, str]]) -> C
     known = {u.id for u in uplinks}
     return {
         "output": [
+            *_probes_of_shared_devices(standing),
             f"meta mark & {marks.mask:#x} != 0 jump inherited",
             # Before the next rule: a reply to what came in by an uplink leaves by it even if the main default does not.
             *_restore(standing),
@@ -152,6 +153,16 @@ def verdicts(standing: Standing) -> Chains:
         "w_rej": ["meta l4proto tcp reject with tcp reset", "reject with icmpx type no-route"],
         "w_drop": ["drop"],
     }
+
+
+def _probes_of_shared_devices(standing: Standing) -> list[str]:
+    """A mark on a socket means more than one on a packet: that may be a tunnel's, inherited from what it carries."""
+    mask = f"& {standing.marks.mask:#x} =="
+    return [
+        f"meta mark {mask} {mark:#x} socket mark {mask} {mark:#x} oifname {device(u.device or '')} goto opted_out"
+        for u in sharing_a_device(standing.there)
+        for mark in (standing.marks.of(u.id),)
+    ]
 
 
 def _with(kind: str, marks: MarkSpace, value: int) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from netpath.model import Uplink
+
 _ALL_BITS = 0xFFFFFFFF
 _FEWEST_BITS = 3
 _SPECIAL = 4
@@ -89,3 +91,24 @@ def assign_ids(names: Sequence[str], previous: Mapping[str, int], capacity: int)
     fresh = [n for n in range(1, capacity + 1) if n not in owner]
     free = iter(fresh + [n for n in owner if n not in taken])
     return {name: ids[name] if name in ids else next(free) for name in names}
+
+
+def first_of_device(uplinks: Sequence[Uplink]) -> list[Uplink]:
+    """Of several uplinks of a family on one device, a socket bound to the device and nothing else can only mean one."""
+    return list({(u.family, u.device): u for u in reversed(uplinks)}.values())[::-1]
+
+
+def sharing_a_device(uplinks: Sequence[Uplink]) -> list[Uplink]:
+    """Those whose device belongs to an earlier uplink of the same family: two gateways in one subnet, say.
+
+    Binding a probe to the device would send it by the other gateway; with this uplink's mark on its socket as well it
+    takes its own (`probe_mark`).
+    """
+    there = [u for u in uplinks if u.device]
+    first = first_of_device(there)
+    return [u for u in there if u not in first]
+
+
+def probe_mark(uplink: Uplink, uplinks: Sequence[Uplink], marks: MarkSpace) -> int:
+    """The mark of sockets that probe `uplink`, one of `uplinks`: "leave it alone", where its device says enough."""
+    return marks.of(uplink.id) if uplink in sharing_a_device(uplinks) else marks.default

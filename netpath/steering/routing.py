@@ -8,20 +8,21 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
 
 from netpath.model import Config, Uplink
-from netpath.steering.marks import MarkSpace
+from netpath.steering.marks import MarkSpace, first_of_device, sharing_a_device
 from netpath.steering.policy import served
 
 MAIN_TABLE = 254
 """RT_TABLE_MAIN (linux/rtnetlink.h)."""
 FIRST_TABLE = 1000
 """Uplink id N has routing table 1000 + N."""
-_UNREACHABLE, _PAST_DEVICES, _BY_DEVICE, _PAST_MARKS, _BY_MARK, _OR_NOTHING, _BLACKHOLE = range(99, 106)
+_FIRST_OF_ALL, _PAST_DEVICES, _BY_DEVICE, _PAST_MARKS, _BY_MARK, _OR_NOTHING, _BLACKHOLE = range(99, 106)
 """Offsets from `rule_priority`. Rules of one kind share a priority: at most one of them applies to a packet.
 
-The unreachable mark comes first because the classifier looks a route up with it for every new connection. The jumps
-spare a packet what cannot apply to it, however many uplinks there are: only the router's own packets are bound to a
-device, and what has no mark of an uplink (also the kernel's reverse path checks) needs none of theirs. They pass over
-two priorities at most, so that a foreign rule which stands between ours is still met.
+The unreachable mark comes first because the classifier looks a route up with it for every new connection; beside it
+stand sockets that have a device and a mark, where the device alone would say too little. The jumps spare a packet what
+cannot apply to it, however many uplinks there are: only the router's own packets are bound to a device, and what has no
+mark of an uplink (also the kernel's reverse path checks) needs none of theirs. They pass over two priorities at most,
+so that a foreign rule which stands between ours is still met.
 """
 LOOPBACK = "lo"
 """What the kernel takes for the input device of packets that the router itself sends."""
@@ -100,16 +101,21 @@ def _rules(
         return IpRule(family, first + offset, 0, mask, True, None, table, "lookup", 0)
 
     tables = dict.fromkeys((MAIN_TABLE, *config.globals.rt_table_lookup))
-    if len(tables) > _UNREACHABLE:
-        raise ValueError(f"rt_table_lookup names {len(tables) - 1} tables; there is room for {_UNREACHABLE - 1}")
+    if len(tables) > _FIRST_OF_ALL:
+        raise ValueError(f"rt_table_lookup names {len(tables) - 1} tables; there is room for {_FIRST_OF_ALL - 1}")
     ours = [u for u in uplinks if u.family == family]
     return [
         *(specific(offset, table) for offset, table in enumerate(tables)),
-        rule(_UNREACHABLE, marks.unreachable, None, "unreachable"),
+        rule(_FIRST_OF_ALL, marks.unreachable, None, "unreachable"),
+        *(
+            rule(_FIRST_OF_ALL, marks.of(u.id), FIRST_TABLE + u.id, oif=u.device)
+            for u in sharing_a_device(there)
+            if u.family == family
+        ),
         jump(_PAST_DEVICES, _PAST_MARKS),
         *(
             rule(_BY_DEVICE, 0, FIRST_TABLE + u.id, oif=u.device)
-            for u in _first_of_device([u for u in there if u.family == family])
+            for u in first_of_device([u for u in there if u.family == family])
         ),
         jump(_PAST_MARKS, _BLACKHOLE, 0),
         jump(_PAST_MARKS, _BLACKHOLE, marks.default),
@@ -117,11 +123,6 @@ def _rules(
         *(rule(_OR_NOTHING, marks.of(u.id), None, "unreachable") for u in ours),
         rule(_BLACKHOLE, marks.blackhole, None, "blackhole"),
     ]
-
-
-def _first_of_device(uplinks: Sequence[Uplink]) -> list[Uplink]:
-    """Of several uplinks on one device, a socket bound to the device can only mean one."""
-    return list({u.device: u for u in reversed(uplinks)}.values())[::-1]
 
 
 def _routes(uplink: Uplink) -> list[Route]:

@@ -23,6 +23,7 @@ from netpath.model import Interface, State, Uplink
 from netpath.paths import Paths
 from netpath.probe.scheduler import Scheduler
 from netpath.statedir import STATES, StateDir
+from netpath.steering.marks import probe_mark
 from netpath.tracker.hooks import HookEvent, Hooks, hook_action
 from netpath.tracker.journal import Journal, Log
 from netpath.tracker.loads import Loads
@@ -58,8 +59,7 @@ class Daemon:
         self.keep_on_stop = False
         self._up: dict[str, bool] = {}
         self._health: dict[str, InterfaceHealth] = {}
-        self._scheduler: Scheduler | None = None
-        self._probe_mark = 0
+        self._scheduler = Scheduler(asyncio.get_running_loop(), self._on_transition)
         self.hooks = Hooks(where.user_script, where.hooks_dir, log)
         self._nft = Nft()
         self._switch = Switch(self._nft, self.journal)
@@ -101,8 +101,7 @@ class Daemon:
             self._settle.cancel()
         self._links.close()
         self._generations.close()
-        if self._scheduler is not None:
-            self._scheduler.close()
+        self._scheduler.close()
         await self.hooks.close()
         for task in list(self._tasks):
             task.cancel()
@@ -159,9 +158,8 @@ class Daemon:
         self.log.set_level(applied.globals.loglevel)
         self.uplinks = {u.name: u for u in applied.uplinks}
         known = {i.name for i in applied.interfaces}
-        scheduler = self._scheduler_for(applied.view.marks.default)
         for name in [n for n in self._health if n not in known]:
-            scheduler.remove(name)
+            self._scheduler.remove(name)
             for table in (self._health, self.states, self._up, self.reasons):
                 table.pop(name, None)
             self._switch.forget(name, was)
@@ -172,7 +170,7 @@ class Daemon:
         self._adopting = True
         try:
             for interface in applied.interfaces:
-                self._adopt_interface(interface, applied, up[interface.name], scheduler)
+                self._adopt_interface(interface, applied, up[interface.name])
         finally:
             self._adopting = False
         self._save()
@@ -190,16 +188,7 @@ class Daemon:
             return dict(applied.up)
         return {name: up and found[name] for name, up in applied.up.items()}
 
-    def _scheduler_for(self, mark: int) -> Scheduler:
-        """The scheduler of all probes; another mark, after a change of mark_mask, needs new sockets."""
-        if self._scheduler is None or self._probe_mark != mark:
-            if self._scheduler is not None:
-                self._scheduler.close()
-            self._scheduler = Scheduler(asyncio.get_running_loop(), self._on_transition, mark=mark)
-            self._probe_mark = mark
-        return self._scheduler
-
-    def _adopt_interface(self, interface: Interface, applied: Applied, up: bool, scheduler: Scheduler) -> None:
+    def _adopt_interface(self, interface: Interface, applied: Applied, up: bool) -> None:
         name, now = interface.name, asyncio.get_running_loop().time()
         uplink = self.uplinks[name]
         enabled = interface.enabled and name not in self.disabled
@@ -210,8 +199,10 @@ class Daemon:
             health = InterfaceHealth(interface.tracking, now=now, initial=initial, enabled=enabled, link_up=up)
             self._health[name] = health
             self.states[name] = health.state
-        scheduler.set_interface(name, health, interface.tracking, uplink)
-        scheduler.admin(name, enabled)
+        probed = [self.uplinks[i.name] for i in applied.interfaces if i.enabled]
+        mark = probe_mark(uplink, probed, applied.view.marks)
+        self._scheduler.set_interface(name, health, interface.tracking, uplink, mark)
+        self._scheduler.admin(name, enabled)
         self._link_state(name, up)
 
     def _link_state(self, name: str, up: bool) -> None:
@@ -219,8 +210,7 @@ class Daemon:
         was, self._up[name] = self._up.get(name), up
         if was is not None and was != up:
             self._hook("ifup" if up else "ifdown", name)
-        if self._scheduler is not None:
-            self._scheduler.link(name, up, self.reasons.get(name, ""))
+        self._scheduler.link(name, up, self.reasons.get(name, ""))
 
     # -- events -------------------------------------------------------------------------------------------------
 
@@ -346,8 +336,7 @@ class Daemon:
         if enabled == (name in self.disabled):
             (self.disabled.discard if enabled else self.disabled.add)(name)
             self._hook("ifup" if enabled else "ifdown", name)
-            if self._scheduler is not None:
-                self._scheduler.admin(name, enabled)
+            self._scheduler.admin(name, enabled)
             self._save()
         return {"result": "ok"}
 

@@ -28,7 +28,7 @@ class Watch:
     healths: dict[str, InterfaceHealth] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.scheduler = Scheduler(self.lab.loop, self._note, mark=MARK)
+        self.scheduler = Scheduler(self.lab.loop, self._note)
 
     def _note(self, name: str, transition: Transition) -> None:
         self.told.append((name, transition))
@@ -37,7 +37,7 @@ class Watch:
     def add(self, uplink: Uplink, config: Tracking = FAST, initial: State = State.OFFLINE) -> InterfaceHealth:
         health = InterfaceHealth(config, now=self.lab.loop.time(), initial=initial, enabled=True)
         self.healths[uplink.name] = health
-        self.scheduler.set_interface(uplink.name, health, config, uplink)
+        self.scheduler.set_interface(uplink.name, health, config, uplink, MARK)
         return health
 
     def wait(self, name: str, state: State) -> None:

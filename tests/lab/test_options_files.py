@@ -223,7 +223,6 @@ def test_two_gateways_in_one_subnet_serve_their_own_rules(lab: Lab, start: Start
         assert set(held.outcomes()) == {SECOND_PUBLIC}
 
 
-@pytest.mark.xfail(strict=True, reason="sockets bound to a device use the table of its first section: steering/routing")
 def test_each_of_two_gateways_in_one_subnet_is_tracked_by_itself(lab: Lab, start: Start, second_gateway: str) -> None:
     start(two_lines(lab, second_gateway))
     isp = lab.isps[1]

@@ -16,6 +16,7 @@ from netpath.model import State, Tracking, TrackMethod, Uplink
 from netpath.probe import Scheduler, scheduler
 from netpath.probe.base import Context
 
+MARK = 0x3F00
 CONFIG = Tracking(
     method=TrackMethod.PING,
     targets=("192.0.2.1", "192.0.2.2"),
@@ -119,7 +120,7 @@ class World:
     on_transition: Callable[[str, Transition], None] = lambda _name, _transition: None
 
     def __post_init__(self) -> None:
-        self.scheduler = Scheduler(cast("Any", self.loop), self._note, mark=0x3F00)
+        self.scheduler = Scheduler(cast("Any", self.loop), self._note)
 
     def _note(self, name: str, transition: Transition) -> None:
         self.transitions.append((name, transition))
@@ -131,7 +132,7 @@ class World:
 
     def add(self, name: str, config: Tracking = CONFIG, **changes: Any) -> InterfaceHealth:
         health = InterfaceHealth(config, now=self.loop.now, initial=State.ONLINE, enabled=True)
-        self.scheduler.set_interface(name, health, config, uplink(name, **changes))
+        self.scheduler.set_interface(name, health, config, uplink(name, **changes), MARK)
         return health
 
     def states(self, name: str) -> list[State]:
@@ -191,7 +192,7 @@ def test_sends_that_fail_at_once_neither_recurse_nor_spin(world: World) -> None:
 def test_an_uplink_that_comes_back_is_used_again(world: World) -> None:
     health = world.add("wan", device=None)
     world.loop.run(10)
-    world.scheduler.set_interface("wan", health, CONFIG, uplink("wan"))
+    world.scheduler.set_interface("wan", health, CONFIG, uplink("wan"), MARK)
     world.loop.run(20)
     assert world.states("wan") == [State.DISCONNECTING, State.OFFLINE, State.CONNECTING, State.ONLINE]
 
@@ -199,10 +200,10 @@ def test_an_uplink_that_comes_back_is_used_again(world: World) -> None:
 def test_sockets_are_opened_anew_only_when_they_must(world: World) -> None:
     health = world.add("wan")
     world.loop.run(10)
-    world.scheduler.set_interface("wan", health, CONFIG, uplink("wan"))
+    world.scheduler.set_interface("wan", health, CONFIG, uplink("wan"), MARK)
     world.loop.run(20)
     assert len(world.probers) == 1
-    world.scheduler.set_interface("wan", health, CONFIG, uplink("wan", address="192.0.2.10/24"))
+    world.scheduler.set_interface("wan", health, CONFIG, uplink("wan", address="192.0.2.10/24"), MARK)
     world.loop.run(30)
     assert [prober.closed for prober in world.probers] == [True, False]
     assert world.transitions == []
@@ -211,12 +212,12 @@ def test_sockets_are_opened_anew_only_when_they_must(world: World) -> None:
 def test_a_new_configuration_reaches_the_health(world: World) -> None:
     health = world.add("wan")
     world.loop.run(10)
-    world.scheduler.set_interface("wan", health, replace(CONFIG, interval=10.0), uplink("wan"))
+    world.scheduler.set_interface("wan", health, replace(CONFIG, interval=10.0), uplink("wan"), MARK)
     world.loop.run(20)
     before = len(world.sent)
     world.loop.run(60)
     assert 7 <= len(world.sent) - before <= 9
-    world.scheduler.set_interface("wan", health, replace(CONFIG, method=TrackMethod.NONE), uplink("wan"))
+    world.scheduler.set_interface("wan", health, replace(CONFIG, method=TrackMethod.NONE), uplink("wan"), MARK)
     before = len(world.sent)
     world.loop.run(100)
     assert len(world.sent) == before
@@ -248,7 +249,7 @@ def test_an_interface_can_be_given_a_new_health(world: World) -> None:
     world.add("wan")
     world.loop.run(5)
     fresh = InterfaceHealth(CONFIG, now=5.0, initial=State.OFFLINE, enabled=True)
-    world.scheduler.set_interface("wan", fresh, CONFIG, uplink("wan"))
+    world.scheduler.set_interface("wan", fresh, CONFIG, uplink("wan"), MARK)
     world.loop.run(10)
     assert world.states("wan") == [State.CONNECTING, State.ONLINE]
     assert fresh.state is State.ONLINE
@@ -291,3 +292,14 @@ def test_a_failing_callback_does_not_stop_the_probes(world: World) -> None:
     world.on_transition = lambda _name, _transition: None
     world.loop.run(60)
     assert world.states("wan")[-1] is State.ONLINE
+
+
+def test_another_mark_means_new_sockets(world: World) -> None:
+    health = world.add("wan")
+    world.loop.run(3)
+    world.scheduler.set_interface("wan", health, CONFIG, uplink("wan"), MARK)
+    assert len(world.probers) == 1
+    world.scheduler.set_interface("wan", health, CONFIG, uplink("wan"), 0x200)
+    world.loop.run(6)
+    assert [prober.context.mark for prober in world.probers] == [MARK, 0x200]
+    assert world.probers[0].closed

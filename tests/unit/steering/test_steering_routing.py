@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from netpath.steering.marks import MarkSpace, probe_mark
 from netpath.steering.routing import IpRule, Route, desired
 from tests.unit.steering.steering_worlds import config, interface, rule, uplink
 
@@ -73,10 +74,15 @@ def test_a_family_without_interfaces_is_left_alone_unless_a_rule_names_it() -> N
     assert [(r.priority, r.action) for r in found] == [(6000, "lookup"), (6099, "unreachable"), (6105, "blackhole")]
 
 
-def test_two_uplinks_on_one_device_give_bound_sockets_the_first() -> None:
+def test_sockets_bound_to_a_device_of_two_uplinks_get_the_first_unless_they_bear_the_mark_of_the_second() -> None:
     twin = uplink("twin", 5, "eth1", gateway="192.0.2.2", addresses=["192.0.2.10/24"])
     found = desired(config([interface("wan"), interface("twin")], [], []), [WAN, twin])
-    assert [(r.oif, r.table) for r in found.rules if r.oif] == [("eth1", 1001)]
+    assert [(r.priority, r.oif, r.mark, r.table) for r in found.rules if r.oif] == [
+        (6099, "eth1", 0x500, 1005),
+        (6101, "eth1", 0, 1001),
+    ]
+    marks = MarkSpace(0x3F00)
+    assert [probe_mark(each, [WAN, SIX, twin], marks) for each in (WAN, SIX, twin)] == [0x3F00, 0x3F00, 0x500]
 
 
 def test_packets_without_a_mark_of_ours_pass_a_few_rules_however_many_uplinks_there_are() -> None:
