@@ -38,11 +38,13 @@ def measure(quick: bool) -> list[Figure]:
         starts = [_start(lab, text) for _ in range(3 if quick else 6)][1:]
         lab.start_netpath(text)
         replies = [_reload(lab) for _ in range(3 if quick else 10)]
+        restored = [_restored(lab) for _ in range(3 if quick else 10)]
         unsteered, steered = _under_traffic(lab, 3 if quick else 10)
     note = f"the first run, which may compile bytecode, is left out; {RULES} rules, both families"
     return [
         Figure("full load, 2 uplinks, 1000 rules: start to packets steered", "s", tuple(starts), START, note=note),
         Figure("reload of the same: request to reply", "s", tuple(replies), RELOAD),
+        Figure("table deleted by somebody else: until new flows are steered again", "s", tuple(restored)),
         Figure(
             "packets unsteered during reloads under traffic",
             "",
@@ -81,6 +83,18 @@ def _reload(lab: Lab) -> float:
     if "error" in reply:
         raise LabError(f"reload: {reply['error']}")
     return time.monotonic() - began
+
+
+def _restored(lab: Lab) -> float:
+    """Seconds from the deletion of our table to the last new flow that went unsteered."""
+    with lab.pulse(interval=0.002, timeout=0.5, concurrency=1000) as pulse:
+        pulse.wait(lambda record: record.outcome == "wan2")
+        began = time.monotonic()
+        lab.router.nft("delete table inet netpath\n")
+        back = pulse.wait(lambda record: record.outcome == "wan2", since=began + 0.02)
+        settled = pulse.wait(lambda record: record.outcome == "wan2", since=back.sent + 0.5)
+        strays = [r.sent for r in pulse.records() if began < r.sent < settled.sent and r.outcome == "wan"]
+    return max(strays, default=began) - began
 
 
 def _under_traffic(lab: Lab, reloads: int) -> tuple[int, int]:

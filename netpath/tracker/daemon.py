@@ -22,7 +22,7 @@ from netpath.kernel.uplinks import Resolved, Snapshot, resolve
 from netpath.model import Interface, State, Uplink
 from netpath.paths import Paths
 from netpath.probe.scheduler import Scheduler
-from netpath.statedir import STATES, StateDir
+from netpath.statedir import RULESET, STATES, StateDir
 from netpath.steering.marks import probe_mark
 from netpath.tracker.hooks import HookEvent, Hooks, hook_action
 from netpath.tracker.journal import Journal, Log
@@ -65,6 +65,8 @@ class Daemon:
         self._switch = Switch(self._nft, self.journal)
         self._links = LinkMonitor(self._on_link)
         self._generations = nftdump.GenerationMonitor(self._on_generation)
+        self._restoring = False
+        """The last ruleset is being loaded again."""
         self._adopting = False
         """A finished load is being taken over: one switch at its end, not one an interface."""
         self._settle: asyncio.TimerHandle | None = None
@@ -268,10 +270,21 @@ class Daemon:
             return
         if self.loads.running:
             self.loads.read_again = True
-        elif not self._is_intact(applied):
+        elif not self._restoring and not self._is_intact(applied):
             lost = f"table inet {applied.globals.nft_table} was removed or emptied by pid {pid}; loading it again"
             self.journal.add("table", "warning", message=lost)
-            self.spawn(self.apply(from_file=False))
+            self.spawn(self._restore())
+
+    async def _restore(self) -> None:
+        """The last ruleset at once, then a load that makes everything right."""
+        self._restoring = True
+        try:
+            text = self.state_dir.read_text(RULESET)
+            if text is None or not await self._switch.restore(text):
+                self.log("warning", "the last ruleset cannot be loaded as it was; a worker makes a new one")
+        finally:
+            self._restoring = False
+        await self.apply(from_file=False)
 
     def _is_intact(self, applied: Applied) -> bool:
         try:

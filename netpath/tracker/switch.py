@@ -17,6 +17,7 @@ from netpath.model import Interface
 from netpath.steering.policy import FAMILIES, SteeringView, swap
 from netpath.steering.slots import shares
 from netpath.tracker.journal import Journal
+from netpath.tracker.restore import restore
 
 
 class Switch:
@@ -82,6 +83,19 @@ class Switch:
             flush_milliseconds=round((time.perf_counter() - switched) * 1000, 2),
         )
         return True
+
+    async def restore(self, ruleset: str) -> bool:
+        """Our table is gone: load `ruleset`, the last whole one, with the policies as they are in use now.
+
+        False when it was refused. A full load should follow in any case: it knows what else has changed since.
+        """
+        view, usable = self._view, self.usable
+        if view is None:
+            return False
+        policies = [p.name for p in view.policies]
+        if not await restore(ruleset + swap(view, usable, policies)):
+            return False
+        return self.usable == usable or self._swap(view, self.usable, policies, "restore")
 
     def forget(self, name: str, was: Applied | None) -> None:
         """An interface left the configuration: nothing restores its mark any more, so its flows are decided again."""

@@ -257,3 +257,28 @@ def test_a_log_that_nobody_reads_stops_nothing(lab: Lab) -> None:
     assert lab.flows(5) == {"wan2": 5}
     lab.restore("wan")
     lab.wait_status(wan="online")
+
+
+def test_after_a_flush_the_last_ruleset_is_back_before_any_worker_has_done_its_work(lab: Lab, start: Start) -> None:
+    process = start(mode="failover")
+    lab.call({"cmd": "disable", "interface": "wan"})  # after the load: the file still sends everything by wan
+    assert lab.flows(4) == {"wan2": 4}
+    lab.router.nft("delete table inet netpath\n")
+    worker = frozen_worker(process)
+    try:
+        assert lab.flows(20) == {"wan2": 20}
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    lab.call({"cmd": "enable", "interface": "wan"})
+    wait_until(lambda: lab.flows(4) == {"wan": 4}, 10, "steering by the loaded rules")
+
+
+def test_a_ruleset_that_cannot_be_loaded_again_is_made_anew(lab: Lab, start: Start) -> None:
+    process = start(mode="failover")
+    (lab.state_dir / "ruleset.nft").write_text("table inet netpath {\n\tchain broken { goto nowhere\n}\n}\n")
+    with lab.events() as events:
+        lab.router.nft("delete table inet netpath\n")
+        events.wait_for(lambda e: e["kind"] == "table", "the loss to be noticed")
+        wait_until(lambda: lab.flows(4) == {"wan": 4}, 10, "steering to be back")
+    wait_until(lambda: "goto w_1" in (lab.state_dir / "ruleset.nft").read_text(), 10, "a sound file")
+    assert "the last ruleset cannot be loaded again" in process.output()
