@@ -34,6 +34,8 @@ class Applied:
     removed: int
     """Routes and ip rules of ours that this load took away."""
     warnings: tuple[Mapping[str, Any], ...]
+    sources: Mapping[str, str | None]
+    """Logical interface that rules name in `src_iface` -> its device, as loaded."""
 
 
 def encode(applied: Applied) -> dict[str, Any]:
@@ -50,6 +52,7 @@ def encode(applied: Applied) -> dict[str, Any]:
         "rules": applied.rules,
         "removed": applied.removed,
         "warnings": [dict(w) for w in applied.warnings],
+        "sources": dict(applied.sources),
     }
 
 
@@ -67,6 +70,7 @@ def decode(data: Mapping[str, Any]) -> Applied:
         rules=data["rules"],
         removed=data["removed"],
         warnings=tuple(data["warnings"]),
+        sources=data["sources"],
     )
 
 

@@ -232,3 +232,7 @@ class Uplink:
     """True when the kernel's best default route of this family uses this device."""
     connected: tuple[str, ...]
     """Prefixes, other than default, that the main table routes through the device."""
+    prefixes: tuple[str, ...] = ()
+    """IPv6 prefixes that are delegated by this uplink, as far as netifd knows of them."""
+    resolvers: tuple[str, ...] = ()
+    """Addresses of this uplink's name servers, as far as netifd knows of them."""

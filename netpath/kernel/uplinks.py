@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from netpath.kernel import rtnl
+from netpath.kernel import netifd, rtnl
+from netpath.kernel.netifd import Dump, Logical
 from netpath.kernel.rtnl import FAMILIES, Address, Link, RouteEntry, RuleEntry
 from netpath.model import Interface, Uplink
 
@@ -70,15 +71,16 @@ def resolve(
     interfaces: Sequence[Interface],
     ids: Mapping[str, int],
     snapshot: Snapshot,
-    logical: Mapping[str, str] | None = None,
+    logical: Dump,
 ) -> list[Resolved]:
     """One `Resolved` an interface, in their order.
 
-    `logical` maps interface names to kernel devices where another program (netifd) knows better than the names do;
-    a device in the configuration goes before it, a device called like the interface comes last. The gateway is the
-    configured one, else that of the best default route by the device in main. `ids` must name every interface.
+    `logical` is what netifd knows, empty where there is none. The device is the configured one, else that of the
+    logical interface with the section's name, else one called like the section; `ifname` may name a logical interface
+    as well. The gateway is the configured one, else the logical interface's, else that of the best default route by
+    the device in main. `ids` must name every interface.
     """
-    return [_resolve(interface, ids[interface.name], snapshot, logical or {}) for interface in interfaces]
+    return [_resolve(interface, ids[interface.name], snapshot, logical) for interface in interfaces]
 
 
 def foreign_marks(snapshot: Snapshot) -> list[tuple[str, int, int, str]]:
@@ -106,15 +108,21 @@ def _main_routes(family: str) -> list[RouteEntry]:
     return [r for r in found if r.type == rtnl.ROUTE_UNICAST and r.oif and not r.dst.startswith("fe80:")]
 
 
-def _resolve(interface: Interface, number: int, snapshot: Snapshot, logical: Mapping[str, str]) -> Resolved:
+def _resolve(interface: Interface, number: int, snapshot: Snapshot, logical: Dump) -> Resolved:
     family = interface.family
-    device = interface.device or logical.get(interface.name) or interface.name
+    known = _known(interface, snapshot, logical)
+    if known is not None and not known.up:
+        return _down(interface, number, f"netifd has not brought interface {known.name} up")
+    device = (known.device if known else None) or interface.device or interface.name
     link = snapshot.links.get(device)
-    addresses = _addresses(snapshot, link, family) if link else ()
-    obstacle = _obstacle(device, link, addresses, family, snapshot)
+    obstacle = _obstacle(device, link)
     if link is None or obstacle:
         return _down(interface, number, obstacle)
-    gateway, obstacle = _gateway(interface, link, snapshot)
+    addresses = _addresses(snapshot, link, family)
+    obstacle = "" if addresses else _numberless(link, family, snapshot, known)
+    if obstacle:
+        return _down(interface, number, obstacle)
+    gateway, obstacle = _gateway(interface, link, snapshot, known)
     if obstacle:
         return _down(interface, number, obstacle)
     uplink = Uplink(
@@ -123,32 +131,62 @@ def _resolve(interface: Interface, number: int, snapshot: Snapshot, logical: Map
         family=family,
         device=device,
         gateway=gateway,
-        addresses=addresses,
+        addresses=_own(addresses, known, logical),
         main_default=link.index in _best_default_devices(snapshot, family),
         connected=tuple(sorted({r.dst for r in snapshot.networks[family] if r.oif == link.index})),
+        prefixes=known.prefixes if known and family == "ipv6" else (),
+        resolvers=known.resolvers if known else (),
     )
     return Resolved(uplink, True, f"{device} is up, " + (f"gateway {gateway}" if gateway else "point-to-point"))
+
+
+def _known(interface: Interface, snapshot: Snapshot, logical: Dump) -> Logical | None:
+    """What netifd has to say of an interface: the logical one of its name, or the one that `ifname` names.
+
+    A device of the kernel that the configuration names goes before both; what netifd knows counts if it is on it.
+    """
+    found = netifd.find(logical, interface.name, interface.family)
+    if interface.device is None:
+        return found
+    if interface.device not in snapshot.links:
+        return netifd.find(logical, interface.device, interface.family)
+    return found if found is not None and found.device == interface.device else None
+
+
+def _own(addresses: tuple[str, ...], known: Logical | None, logical: Dump) -> tuple[str, ...]:
+    """Of a device that several logical interfaces of netifd share, each has some of the addresses."""
+    if known is None:
+        return addresses
+    others = {
+        a for each in logical.values() if each is not known for a in each.addresses if each.device == known.device
+    }
+    own = tuple(a for a in addresses if a in known.addresses or a not in others)
+    return own or addresses
 
 
 def _down(interface: Interface, number: int, reason: str) -> Resolved:
     return Resolved(Uplink(interface.name, number, interface.family, None, None, (), False, ()), False, reason)
 
 
-def _obstacle(device: str, link: Link | None, addresses: Iterable[str], family: str, snapshot: Snapshot) -> str:
-    """What the device lacks, in words; empty when nothing."""
+def _obstacle(device: str, link: Link | None) -> str:
+    """What is wrong with the device, in words; empty when nothing."""
     if link is None:
         return f"device {device} does not exist"
     if not link.up:
         return f"device {device} is switched off"
-    if not link.carrier:
-        return f"device {device} has no carrier"
+    return "" if link.carrier else f"device {device} has no carrier"
+
+
+def _numberless(link: Link, family: str, snapshot: Snapshot, known: Logical | None) -> str:
+    """Why a device without an address of `family` cannot be used, in words; empty when it can.
+
+    A delegated prefix is enough: an IPv6 provider need not number the link itself (RFC 7084, WPD-5).
+    """
     checked = (link.index, family) in snapshot.checking
-    if family == "ipv6" and not checked and any(r.oif == link.index for r in snapshot.defaults[family]):
-        return ""  # a delegated prefix is enough: the provider need not number the link itself (RFC 7084, WPD-5)
-    if not addresses:
-        lacking = "usable" if checked else "global"
-        return f"device {device} has no {lacking} {_FAMILY_WORDS[family]} address"
-    return ""
+    routed = any(r.oif == link.index for r in snapshot.defaults[family]) or (known is not None and known.routes(family))
+    if family == "ipv6" and routed and not checked:
+        return ""
+    return f"device {link.name} has no {'usable' if checked else 'global'} {_FAMILY_WORDS[family]} address"
 
 
 def _addresses(snapshot: Snapshot, link: Link, family: str) -> tuple[str, ...]:
@@ -158,10 +196,14 @@ def _addresses(snapshot: Snapshot, link: Link, family: str) -> tuple[str, ...]:
     )
 
 
-def _gateway(interface: Interface, link: Link, snapshot: Snapshot) -> tuple[str | None, str]:
+def _gateway(interface: Interface, link: Link, snapshot: Snapshot, known: Logical | None) -> tuple[str | None, str]:
     """(next hop or None for on-link, what is missing in words)."""
     if interface.gateway:
         return interface.gateway, ""
+    if known is not None:
+        for family, gateway in known.defaults:
+            if family == interface.family:
+                return gateway, ""
     for route in snapshot.defaults[interface.family]:
         if route.oif == link.index:
             return route.gateway, ""

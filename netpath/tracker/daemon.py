@@ -27,11 +27,15 @@ from netpath.steering.marks import probe_mark
 from netpath.tracker.hooks import HookEvent, Hooks, hook_action
 from netpath.tracker.journal import Journal, Log
 from netpath.tracker.loads import Loads
+from netpath.tracker.logical import LogicalInterfaces
 from netpath.tracker.switch import Switch
 from netpath.tracker.workers import Workers
 
 SETTLE = 0.02
 """Seconds to gather link events before the kernel is read again: one cable event is a handful of messages."""
+HINT = signal.SIGURG
+"""A hotplug script says that some interface may have changed. The default action of this signal is none, so that one
+which comes before the tracker listens does not end it."""
 RETRY = 5.0
 """Seconds until a kernel that could not be read is read again."""
 
@@ -63,6 +67,7 @@ class Daemon:
         self.hooks = Hooks(where.user_script, where.hooks_dir, log)
         self._nft = Nft()
         self._switch = Switch(self._nft, self.journal)
+        self._logical = LogicalInterfaces(log)
         self._links = LinkMonitor(self._on_link)
         self._generations = nftdump.GenerationMonitor(self._on_generation)
         self._restoring = False
@@ -79,11 +84,13 @@ class Daemon:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._unhandled)
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+        loop.add_signal_handler(HINT, self._refresh_soon)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         self.states, self.disabled = _remembered(self.state_dir.read_json(STATES))
         self._links.start(loop)
         self._generations.start(loop)
+        await self._logical.refresh()
         reply = await self.apply(from_file=True)
         if "error" in reply and not self.stopping.is_set() and self.state_dir.applied_config() is not None:
             self.journal.add("config", "error", message=f"{reply['error']}; the last good configuration runs on")
@@ -231,11 +238,21 @@ class Daemon:
 
     def _refresh_soon(self) -> None:
         if self._settle is None and not self.stopping.is_set():
-            self._settle = asyncio.get_running_loop().call_later(SETTLE, self._read_kernel)
+            self._settle = asyncio.get_running_loop().call_later(SETTLE, self._read_again)
+
+    def _read_again(self) -> None:
+        self._settle = None
+        if self._logical.present:
+            self.spawn(self._read_all())
+        else:
+            self._read_kernel()
+
+    async def _read_all(self) -> None:
+        await self._logical.refresh()
+        self._read_kernel()
 
     def _read_kernel(self) -> None:
         """Compare what the kernel has with what was loaded; downs act here, ups and changes go through a worker."""
-        self._settle = None
         applied = self.applied
         if applied is None or not applied.globals.enabled:
             return
@@ -252,12 +269,17 @@ class Daemon:
                 self._link_state(each.uplink.name, False)
         if self.loads.running:
             self.loads.read_again = True
-        elif self.loads.damaged or any(self._needs_load(each) for each in found):
+        elif self.loads.damaged or self._sources_moved(applied) or any(self._needs_load(each) for each in found):
             self.spawn(self.apply(from_file=False))
 
     def resolved(self, applied: Applied) -> list[Resolved]:
         """The uplinks as the kernel has them now."""
-        return resolve(applied.interfaces, applied.view.ids, Snapshot.read())
+        return resolve(applied.interfaces, applied.view.ids, Snapshot.read(), self._logical.dump)
+
+    def _sources_moved(self, applied: Applied) -> bool:
+        """Whether a logical interface that rules name has another device than when they were loaded."""
+        known = self._logical.dump
+        return any(device != (known[n].device if n in known else None) for n, device in applied.sources.items())
 
     def _needs_load(self, found: Resolved) -> bool:
         name = found.uplink.name

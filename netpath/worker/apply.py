@@ -24,7 +24,7 @@ from typing import Any
 from netpath import handover, paths
 from netpath.config import Loaded, loads
 from netpath.config.problems import Problem
-from netpath.kernel import cgroup, nftdump, routing, sysctl, uplinks
+from netpath.kernel import cgroup, netifd, nftdump, routing, sysctl, uplinks
 from netpath.kernel.nft import Nft, NftError
 from netpath.model import Config, State
 from netpath.statedir import IDS, RULESET, SYSCTLS, StateDir
@@ -32,7 +32,7 @@ from netpath.steering.marks import MarkSpace, assign_ids
 from netpath.steering.policy import SteeringView, served
 from netpath.steering.routing import desired
 from netpath.steering.ruleset import ruleset
-from netpath.worker.devices import with_devices
+from netpath.worker.devices import devices_of, with_devices
 from netpath.worker.stop import DEFAULT_PRIORITY, stop
 
 MOST_PROBLEMS = 200
@@ -102,7 +102,7 @@ def _switch_off(where: paths.Paths, config: Config) -> handover.Applied:
         raise OSError(reply["error"])
     nothing = Config(config.globals, (), (), ())
     return handover.Applied(
-        config.globals, (), SteeringView.of(nothing, {}), (), (), {}, {}, frozenset(), len(config.rules), 0, ()
+        config.globals, (), SteeringView.of(nothing, {}), (), (), {}, {}, frozenset(), len(config.rules), 0, (), {}
     )
 
 
@@ -112,13 +112,13 @@ def _bring_up(
     marks = MarkSpace(config.globals.mark_mask)
     known = {**state.numbers(IDS, "ids"), **request.get("ids", {})}
     ids = assign_ids([i.name for i in config.interfaces], known, marks.capacity)
-    snapshot = uplinks.Snapshot.read()
-    resolved = uplinks.resolve(config.interfaces, ids, snapshot)
+    snapshot, logical = uplinks.Snapshot.read(), netifd.read()
+    resolved = uplinks.resolve(config.interfaces, ids, snapshot, logical)
     links = [r.uplink for r in resolved]
     up = {r.uplink.name: r.up for r in resolved}
     usable = _usable(config, up, request.get("states", {}), request.get("disabled", ()))
     table = config.globals.nft_table
-    steered, absent = with_devices(config, links, str(source.path))
+    steered, absent = with_devices(config, links, logical, str(source.path))
     text = ruleset(
         steered,
         links,
@@ -158,6 +158,7 @@ def _bring_up(
         rules=len(config.rules),
         removed=removed,
         warnings=tuple(p.as_dict() for p in foremost(problems, MOST_PROBLEMS)),
+        sources=devices_of(config, logical),
     )
 
 
@@ -169,7 +170,7 @@ def _back(where: paths.Paths, state: StateDir, ids: Mapping[str, int], snapshot:
         return
     running = read_source(where, state, from_file=False).loaded.config
     if running is not None:
-        resolved = uplinks.resolve(running.interfaces, ids, snapshot)
+        resolved = uplinks.resolve(running.interfaces, ids, snapshot, netifd.read())
         routing.apply(desired(running, [r.uplink for r in resolved]), phase="remove")
 
 

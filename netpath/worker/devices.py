@@ -7,18 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from netpath.config import Problem
+from netpath.kernel.netifd import Dump
 from netpath.model import Config, NameSpec, Rule, Uplink
 
 LONGEST_DEVICE = 15
 """IFNAMSIZ - 1 (linux/if.h)."""
 
 
-def with_devices(config: Config, uplinks: Sequence[Uplink], file: str) -> tuple[Config, list[Problem]]:
+def with_devices(config: Config, uplinks: Sequence[Uplink], logical: Dump, file: str) -> tuple[Config, list[Problem]]:
     """`config` with the devices of interfaces in `src_iface`, and a warning for each rule that cannot match now.
 
-    Such a rule (its interface has no device, or no device can have that name) is left out; it is back with the device.
+    A name there is an interface of ours, else a logical one of netifd (`lan`), else a device. A rule whose interface
+    has no device, or whose name no device can have, is left out; it is back with the device.
     """
-    devices = {u.name: u.device for u in uplinks}
+    devices = {**devices_of(config, logical), **{u.name: u.device for u in uplinks}}
     rules, problems = [], []
     for rule in config.rules:
         spec = _devices(rule.src_iface, devices)
@@ -27,6 +29,12 @@ def with_devices(config: Config, uplinks: Sequence[Uplink], file: str) -> tuple[
         else:
             rules.append(replace(rule, src_iface=spec))
     return replace(config, rules=tuple(rules)), problems
+
+
+def devices_of(config: Config, logical: Dump) -> dict[str, str | None]:
+    """The logical interfaces that rules name in `src_iface`, and their devices now."""
+    named = {name for rule in config.rules for name in (*rule.src_iface.any_of, *rule.src_iface.none_of)}
+    return {name: logical[name].device for name in sorted(named & logical.keys())}
 
 
 def _devices(spec: NameSpec, devices: Mapping[str, str | None]) -> NameSpec | None:

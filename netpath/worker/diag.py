@@ -12,7 +12,7 @@ from typing import Any
 
 from netpath import paths
 from netpath.config.check import ForeignMark, mark_clashes
-from netpath.kernel import conntrack, nftdump, routing, rtnl, sysctl
+from netpath.kernel import conntrack, netifd, nftdump, routing, rtnl, sysctl
 from netpath.kernel.uplinks import Resolved, Snapshot, foreign_marks, resolve
 from netpath.model import Config
 from netpath.statedir import StateDir
@@ -36,7 +36,7 @@ def diag(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
         return {"checks": [missing]}
     ids = uplink_ids(StateDir(where.state_dir), config)
     snapshot = Snapshot.read()
-    resolved = resolve(config.interfaces, ids, snapshot)
+    resolved = resolve(config.interfaces, ids, snapshot, netifd.read())
     checks = [
         *_tracker(request),
         *_links(config, resolved),

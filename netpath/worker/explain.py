@@ -13,7 +13,7 @@ from typing import Any
 
 from netpath import paths
 from netpath.config.values import BadValueError, parse_protocol
-from netpath.kernel import lookup
+from netpath.kernel import lookup, netifd
 from netpath.kernel.uplinks import Snapshot, resolve
 from netpath.model import Config, Policy, Rule, Uplink
 from netpath.statedir import StateDir
@@ -44,8 +44,9 @@ def explain(where: paths.Paths, request: Mapping[str, Any]) -> Reply:
     except QuestionError as error:
         return {"error": str(error)}
     ids = uplink_ids(StateDir(where.state_dir), config)
-    resolved = resolve(config.interfaces, ids, Snapshot.read())
-    config, _ = with_devices(config, [r.uplink for r in resolved], str(where.config))
+    logical = netifd.read()
+    resolved = resolve(config.interfaces, ids, Snapshot.read(), logical)
+    config, _ = with_devices(config, [r.uplink for r in resolved], logical, str(where.config))
     usable = frozenset(request["usable"] if "usable" in request else [r.uplink.name for r in resolved if r.up])
     return _Case(config, SteeringView.of(config, ids), [r.uplink for r in resolved], usable, flow).answer()
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import fcntl
 import struct
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
 from netpath.kernel import rtnl
+from netpath.kernel.netifd import Logical
 from netpath.kernel.uplinks import Resolved, Snapshot, foreign_marks, resolve
 from netpath.model import Interface, State, Tracking, TrackMethod
 from tests.kernel.kernel_world import World
@@ -49,8 +52,12 @@ def interface(name: str, family: str = "ipv4", device: str | None = None, gatewa
     return Interface(name, True, device, family, gateway, State.ONLINE, TRACKING, (), False)
 
 
-def one(wanted: Interface, logical: dict[str, str] | None = None) -> Resolved:
-    return resolve([wanted], {wanted.name: 7}, Snapshot.read(), logical)[0]
+def one(wanted: Interface, *logical: Logical) -> Resolved:
+    return resolve([wanted], {wanted.name: 7}, Snapshot.read(), {each.name: each for each in logical})[0]
+
+
+def netifd(name: str, device: str | None, *, up: bool = True, **changes: Any) -> Logical:
+    return replace(Logical(name, up, device, (), (), (), ()), **changes)
 
 
 def test_everything_is_found_in_the_kernel(world: World) -> None:
@@ -82,7 +89,7 @@ def test_ipv6_has_global_addresses_and_a_link_local_gateway(world: World) -> Non
 def test_two_gateways_on_one_device(world: World) -> None:
     world.uplinks(1)
     pair = [interface("a", device="wan1", gateway="198.51.100.2"), interface("b", device="wan1", gateway="203.0.113.1")]
-    found = resolve(pair, {"a": 1, "b": 2}, Snapshot.read())
+    found = resolve(pair, {"a": 1, "b": 2}, Snapshot.read(), {})
     assert [(r.uplink.name, r.uplink.id, r.uplink.device, r.uplink.gateway, r.up) for r in found] == [
         ("a", 1, "wan1", "198.51.100.2", True),
         ("b", 2, "wan1", "203.0.113.1", True),
@@ -97,11 +104,61 @@ def test_the_configured_gateway_wins_over_the_kernels(world: World) -> None:
 
 def test_the_device_is_configured_or_known_or_guessed(world: World) -> None:
     world.uplinks(3)
-    logical = {"wan1": "wan2", "wan3": "wan2"}
+    logical = netifd("wan1", "wan2"), netifd("dsl", "wan2")
     gateway = "203.0.113.1"
-    assert one(interface("wan1", device="wan3", gateway=gateway), logical).uplink.device == "wan3"
-    assert one(interface("wan1", gateway=gateway), logical).uplink.device == "wan2"
+    assert one(interface("wan1", device="wan3", gateway=gateway), *logical).uplink.device == "wan3"
+    assert one(interface("wan1", gateway=gateway), *logical).uplink.device == "wan2"
     assert one(interface("wan1", gateway=gateway)).uplink.device == "wan1"
+    assert one(interface("any", device="dsl", gateway=gateway), *logical).uplink.device == "wan2"
+
+
+def test_netifd_knows_gateways_that_the_main_table_does_not(world: World) -> None:
+    world.uplinks(2)
+    known = netifd("dsl", "wan1", defaults=(("ipv4", "198.51.100.2"), ("ipv6", "fe80::1")))
+    assert one(interface("dsl"), known).uplink.gateway == "198.51.100.2"
+    assert one(interface("dsl", "ipv6"), known).uplink.gateway == "fe80::1"
+    assert one(interface("dsl", gateway="203.0.113.1"), known).uplink.gateway == "203.0.113.1"
+    assert one(interface("x", device="wan2", gateway=None), known).reason.startswith("no gateway")
+    on_link = one(interface("dsl"), replace(known, defaults=(("ipv4", None),)))
+    assert on_link.up and on_link.uplink.gateway is None
+
+
+def test_an_interface_that_netifd_has_taken_down_is_down_whatever_the_device_says(world: World) -> None:
+    world.uplinks(1)
+    world.ip("route add default via 198.51.100.2 dev wan1\n")
+    assert one(interface("wan1")).up
+    found = one(interface("wan1"), netifd("wan1", None, up=False))
+    assert not found.up
+    assert found.reason == "netifd has not brought interface wan1 up"
+
+
+def test_a_family_of_a_line_may_be_an_interface_of_its_own(world: World) -> None:
+    world.uplinks(2)
+    gateway = "203.0.113.1"
+    modem, own = netifd("lte", "wan1"), netifd("lte_4", "wan2")
+    assert one(interface("lte", gateway=gateway), modem, own).uplink.device == "wan2"
+    assert one(interface("lte", gateway=gateway), modem, replace(own, up=False)).uplink.device == "wan1"
+    assert one(interface("lte", gateway=gateway), own).uplink.device == "wan2"
+    assert one(interface("lte", "ipv6", gateway="fe80::1"), modem, own).uplink.device == "wan1"
+
+
+def test_logical_interfaces_on_one_device_have_their_own_addresses(world: World) -> None:
+    world.uplinks(1)
+    world.ip("address add 192.0.2.7/24 dev wan1\naddress add 192.0.2.8/24 dev wan1\n")
+    first = netifd("a", "wan1", addresses=("198.51.100.1/30",))
+    second = netifd("b", "wan1", addresses=("192.0.2.7/24",))
+    gateway = "203.0.113.1"
+    by_hand = "192.0.2.8/24"  # netifd knows nothing of it: it may be anyone's
+    assert one(interface("a", gateway=gateway), first, second).uplink.addresses == (by_hand, "198.51.100.1/30")
+    assert one(interface("b", gateway=gateway), first, second).uplink.addresses == ("192.0.2.7/24", by_hand)
+
+
+def test_prefixes_and_resolvers_come_from_netifd(world: World) -> None:
+    world.uplinks(1)
+    known = netifd("wan1", "wan1", prefixes=("2001:db8:a::/56",), resolvers=("192.0.2.53",))
+    six = one(interface("wan1", "ipv6", gateway="fe80::1"), known).uplink
+    assert (six.prefixes, six.resolvers) == (("2001:db8:a::/56",), ("192.0.2.53",))
+    assert one(interface("wan1", gateway="203.0.113.1"), known).uplink.prefixes == ()
 
 
 def test_a_tunnel_needs_no_gateway(world: World) -> None:

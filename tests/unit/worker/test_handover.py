@@ -33,5 +33,6 @@ def test_everything_reads_back_equal(name: str) -> None:
         rules=len(config.rules),
         removed=2,
         warnings=({"message": "x"},),
+        sources={"lan": "br-lan", "guest": None},
     )
     assert decode(json.loads(json.dumps(encode(applied)))) == applied
