@@ -36,6 +36,8 @@ class Applied:
     warnings: tuple[Mapping[str, Any], ...]
     sources: Mapping[str, str | None]
     """Logical interface that rules name in `src_iface` -> its device, as loaded."""
+    load: str
+    """The loaded text's name, the comment in chain `loaded`; empty when nothing is to stand."""
 
 
 def encode(applied: Applied) -> dict[str, Any]:
@@ -53,6 +55,7 @@ def encode(applied: Applied) -> dict[str, Any]:
         "removed": applied.removed,
         "warnings": [dict(w) for w in applied.warnings],
         "sources": dict(applied.sources),
+        "load": applied.load,
     }
 
 
@@ -71,6 +74,7 @@ def decode(data: Mapping[str, Any]) -> Applied:
         removed=data["removed"],
         warnings=tuple(data["warnings"]),
         sources=data["sources"],
+        load=data["load"],
     )
 
 

@@ -18,6 +18,8 @@ STATES = "state.json"
 RULESET = "ruleset.nft"
 PLACES = "places.json"
 SYSCTLS = "sysctl.json"
+POLICIES = "policies-LOAD.nft"
+"""LOAD is the name of a full load."""
 
 
 class StateDir:
@@ -88,10 +90,32 @@ class StateDir:
         if wanted != self.places():
             self.write_json(PLACES, {"places": wanted})
 
+    def keep_policies(self, load: str, text: str) -> None:
+        """Remember the policies in use since full load `load`: whoever loads its file again gets these (`overlay`)."""
+        self.write_text(POLICIES.replace("LOAD", load), text)
+
+    def drop_policies(self) -> None:
+        """A new full load has the policies of the moment in it."""
+        for path in self.root.glob(POLICIES.replace("LOAD", "*")):
+            path.unlink(missing_ok=True)
+
     def forget(self) -> None:
         """Remove what describes a standing kernel state; ids stay, so that a later start numbers uplinks alike."""
         for name in (STATES, RULESET, PLACES, SYSCTLS, "applied.uci", "applied.toml"):
             (self.root / name).unlink(missing_ok=True)
+        self.drop_policies()
+
+
+def overlay(root: Path, load: str) -> str:
+    """The end of the ruleset file of `load`: nft reads the policies that were switched to since, if there are any.
+
+    Their name has the load in it, so that a file never meets the policies of another one: they could name chains that
+    it has not, and a firewall that includes it would be refused as a whole. Empty where nft cannot read such a path.
+    """
+    if any(c in str(root) for c in '*?[]{}\\"\n'):
+        return ""
+    # A pattern, so that it may match nothing.
+    return f'include "{root / POLICIES.replace("LOAD", load + "*")}"\n'
 
 
 def boot_id() -> str:

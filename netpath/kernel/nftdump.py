@@ -29,7 +29,9 @@ _HEADER = _NFGENMSG.pack(_NFPROTO_INET, 0, 0)
 _TABLE = 1
 """NFTA_TABLE_NAME, and NFTA_{CHAIN,RULE,SET,OBJ}_TABLE alike."""
 _CHAIN_NAME = 3
-_RULE_CHAIN, _RULE_EXPRESSIONS = 2, 4
+_RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS, _RULE_USERDATA = 2, 3, 4, 7
+_COMMENT = 0
+"""UDATA_TYPE_COMMENT of libnftables: type, length, text with a zero byte."""
 _SET_NAME, _SET_FLAGS, _SET_ANONYMOUS = 2, 3, 0x1
 _OBJ_NAME, _OBJ_TYPE, _OBJ_DATA, _OBJ_COUNTER = 2, 3, 4, 1
 _EXPR_NAME, _EXPR_DATA = 1, 2
@@ -59,6 +61,19 @@ def table_exists(table: str) -> bool:
 def table_intact(table: str, chains: Sequence[str] = _VITAL) -> bool:
     """Whether the table stands and none of these chains was deleted or emptied (`nft flush ruleset`, `flush table`)."""
     return all(_dump(_GETRULE, text(_TABLE, table) + text(_RULE_CHAIN, chain), _something) for chain in chains)
+
+
+def comments(table: str, chain: str) -> list[tuple[int, str]]:
+    """(handle, comment) of a chain's rules in order; a rule that is loaded again gets another handle."""
+
+    def comment(kind: int, body: memoryview) -> tuple[int, str]:
+        del kind
+        found = attributes(body, _NFGENMSG.size)
+        data = bytes(found.get(_RULE_USERDATA, b""))
+        commented = len(data) > 2 and data[0] == _COMMENT
+        return _be(found[_RULE_HANDLE]), data[2 : 1 + data[1]].decode(errors="replace") if commented else ""
+
+    return _dump(_GETRULE, text(_TABLE, table) + text(_RULE_CHAIN, chain), comment)
 
 
 def chains(table: str) -> list[str]:

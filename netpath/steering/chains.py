@@ -7,13 +7,13 @@ then they only get its mark, or nothing when they come from its uplink.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import collapse_addresses, ip_address, ip_interface, ip_network
 
 from netpath.model import Uplink
 from netpath.steering.marks import MarkSpace, sharing_a_device
-from netpath.steering.names import device, digit, quoted
+from netpath.steering.names import device, digit
 from netpath.steering.policy import ADDRESS, FAMILIES
 
 Chains = dict[str, list[str]]
@@ -101,11 +101,10 @@ def entry(standing: Standing) -> Chains:
     }
 
 
-def own_traffic(standing: Standing, cgroups: Mapping[int, tuple[int, str]]) -> Chains:
+def own_traffic(standing: Standing) -> Chains:
     """Packets that the router itself sends, up to the user's rules, and the source address that they leave with."""
-    marks, uplinks, there = standing.marks, standing.uplinks, standing.there
+    marks, there = standing.marks, standing.there
     devices = _device_set(u.device for u in there)
-    known = {u.id for u in uplinks}
     return {
         "output": [
             *_probes_of_shared_devices(standing),
@@ -118,14 +117,7 @@ def own_traffic(standing: Standing, cgroups: Mapping[int, tuple[int, str]]) -> C
             "goto classify_out",
         ],
         "classify_out": ["ct state established,related accept", *_others(standing.families), "jump direct", "goto use"],
-        "use": [
-            *(
-                f'socket cgroupv2 level {level} "{quoted(path)}" goto w_{number}'
-                for number, (level, path) in sorted(cgroups.items())
-                if number in known
-            ),
-            "goto bound",
-        ],
+        "use": ["goto bound"],
         "bound": [
             *_prefix_accepts(there),
             *_source_maps(there),

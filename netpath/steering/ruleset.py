@@ -30,6 +30,8 @@ from netpath.steering.policy import FAMILIES, SteeringView, chains, rule_familie
 _BUILT_IN = {"default": "w_def", "unreachable": "w_rej", "blackhole": "w_drop"}
 _ADDRESS_TYPE = {"ipv4": "ipv4_addr", "ipv6": "ipv6_addr"}
 _STICKY_CLIENTS = 65536
+LOADED = "loaded"
+"""A chain that no packet meets; its only rule says which text stands."""
 _LOG_LIMIT = "limit rate 5/second burst 5 packets"
 """Per logging rule, so that a flood of connections is not one of log lines as well."""
 
@@ -42,14 +44,14 @@ def ruleset(
     rule_counters: Mapping[str, tuple[int, int]],
     existing_chains: Collection[str],
     existing_sets: Collection[str],
-    cgroups: Mapping[int, tuple[int, str]],
+    load: str,
 ) -> str:
     """Text that brings our table to `config` while its interfaces are as `uplinks` says and policies may use `usable`.
 
     rule_counters: chain (`names.rule_chain`, `names.default_chain`) -> packets and bytes that its counter starts from.
     existing_chains, existing_sets: names of what stands in our table now; those no longer wanted are deleted, but of
     the sets only sticky ones.
-    cgroups: uplink id -> level and path (relative to /sys/fs/cgroup) of the group whose traffic takes that uplink.
+    load: a name for this text, to be found in the kernel as the comment in chain `loaded`.
     Raises KeyError for an interface that has no uplink, ValueError for an id that does not fit the mask or an
     impossible device name.
     """
@@ -59,10 +61,11 @@ def ruleset(
     standing = fixed.Standing(view.marks, uplinks, there, served(config), bool(config.globals.rt_table_lookup))
     wanted = {
         **fixed.entry(standing),
-        **fixed.own_traffic(standing, cgroups),
+        **fixed.own_traffic(standing),
         **_user_rules(config, rule_counters),
         **dict(chains(view, usable, {p.name for p in view.policies})),
         **fixed.verdicts(standing),
+        LOADED: [f'return comment "{quoted(load)}"'],
     }
     sets = _sets(config, view)
     gone_chains = sorted(set(existing_chains) - wanted.keys())
@@ -82,6 +85,20 @@ def ruleset(
             "}",
             "",
         ]
+    )
+
+
+def cgroup_rules(config: Config, ids: Mapping[str, int], cgroups: Mapping[int, tuple[int, str]]) -> str:
+    """What `netpath use` adds to a ruleset: the traffic of these groups takes their uplinks.
+
+    cgroups: uplink id -> level and path (relative to /sys/fs/cgroup). Not a part of the ruleset itself, because that
+    must be loadable at any time, and this only is while the groups are there.
+    """
+    table, known = config.globals.nft_table, set(ids.values())
+    return "".join(
+        f'insert rule inet {table} use socket cgroupv2 level {level} "{quoted(path)}" goto w_{number}\n'
+        for number, (level, path) in sorted(cgroups.items(), reverse=True)
+        if number in known
     )
 
 

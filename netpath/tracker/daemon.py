@@ -8,22 +8,21 @@ know yet is switched at once. So a slow load delays nothing, and a stale one nev
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from netpath.handover import Applied
 from netpath.health import InterfaceHealth, Transition
-from netpath.kernel import nftdump
 from netpath.kernel.monitor import LinkEvent, LinkMonitor
 from netpath.kernel.nft import Nft
 from netpath.kernel.uplinks import Resolved, Snapshot, resolve
 from netpath.model import Interface, State, Uplink
 from netpath.paths import Paths
 from netpath.probe.scheduler import Scheduler
-from netpath.statedir import RULESET, STATES, StateDir
+from netpath.statedir import STATES, StateDir
 from netpath.steering.marks import probe_mark
+from netpath.tracker.guard import TableGuard
 from netpath.tracker.hooks import HookEvent, Hooks, hook_action
 from netpath.tracker.journal import Journal, Log
 from netpath.tracker.loads import Loads
@@ -66,12 +65,18 @@ class Daemon:
         self._scheduler = Scheduler(asyncio.get_running_loop(), self._on_transition)
         self.hooks = Hooks(where.user_script, where.hooks_dir, log)
         self._nft = Nft()
-        self._switch = Switch(self._nft, self.journal)
+        self._switch = Switch(self._nft, self.journal, self.state_dir)
+        self._guard = TableGuard(
+            self._switch,
+            self.loads,
+            self.journal,
+            log,
+            self.state_dir,
+            current=lambda: self.applied if self.applied and self.applied.globals.enabled else None,
+            spawn=self.spawn,
+        )
         self._logical = LogicalInterfaces(log)
         self._links = LinkMonitor(self._on_link)
-        self._generations = nftdump.GenerationMonitor(self._on_generation)
-        self._restoring = False
-        """The last ruleset is being loaded again."""
         self._adopting = False
         """A finished load is being taken over: one switch at its end, not one an interface."""
         self._settle: asyncio.TimerHandle | None = None
@@ -89,7 +94,7 @@ class Daemon:
             loop.add_signal_handler(number, self.stop)
         self.states, self.disabled = _remembered(self.state_dir.read_json(STATES))
         self._links.start(loop)
-        self._generations.start(loop)
+        self._guard.start(loop)
         await self._logical.refresh()
         reply = await self.apply(from_file=True)
         if "error" in reply and not self.stopping.is_set() and self.state_dir.applied_config() is not None:
@@ -109,7 +114,7 @@ class Daemon:
         if self._settle is not None:
             self._settle.cancel()
         self._links.close()
-        self._generations.close()
+        self._guard.close()
         self._scheduler.close()
         await self.hooks.close()
         for task in list(self._tasks):
@@ -183,7 +188,8 @@ class Daemon:
         finally:
             self._adopting = False
         self._save()
-        if not self._switch.loaded(applied, self._wanted()):
+        sound = self._guard.adopt(applied) or not applied.load
+        if not self._switch.loaded(applied, self._wanted()) or not sound:
             self.loads.damaged = True
 
     def _still_up(self, applied: Applied) -> dict[str, bool]:
@@ -258,7 +264,8 @@ class Daemon:
             return
         try:
             found = self.resolved(applied)
-            self.loads.damaged = self.loads.damaged or not nftdump.table_intact(applied.globals.nft_table)
+            if not self.loads.running:
+                self.loads.damaged = self.loads.damaged or not self._guard.is_sound()
         except OSError as error:
             self.log("error", f"the kernel could not be read: {error}; trying again")
             asyncio.get_running_loop().call_later(RETRY, self._refresh_soon)
@@ -284,37 +291,6 @@ class Daemon:
     def _needs_load(self, found: Resolved) -> bool:
         name = found.uplink.name
         return found.uplink != self.uplinks.get(name) or found.up != self._up.get(name)
-
-    def _on_generation(self, pid: int | None) -> None:
-        """Somebody changed the ruleset: when our table suffered, put it back."""
-        applied = self.applied
-        if applied is None or not applied.globals.enabled or pid == os.getpid():
-            return
-        if self.loads.running:
-            self.loads.read_again = True
-        elif not self._restoring and not self._is_intact(applied):
-            lost = f"table inet {applied.globals.nft_table} was removed or emptied by pid {pid}; loading it again"
-            self.journal.add("table", "warning", message=lost)
-            self.spawn(self._restore())
-
-    async def _restore(self) -> None:
-        """The last ruleset at once, then a load that makes everything right."""
-        self._restoring = True
-        try:
-            text = self.state_dir.read_text(RULESET)
-            if text is None or not await self._switch.restore(text):
-                self.log("warning", "the last ruleset cannot be loaded as it was; a worker makes a new one")
-        finally:
-            self._restoring = False
-        await self.apply(from_file=False)
-
-    def _is_intact(self, applied: Applied) -> bool:
-        try:
-            return nftdump.table_intact(applied.globals.nft_table)
-        except OSError as error:
-            self.log("error", f"the ruleset could not be read: {error}; trying again")
-            asyncio.get_running_loop().call_later(RETRY, self._refresh_soon)
-            return True
 
     def _on_transition(self, name: str, transition: Transition) -> None:
         """One path for every cause: carrier, probe, quality, admin, configuration."""

@@ -14,6 +14,7 @@ from netpath.handover import Applied
 from netpath.kernel import conntrack
 from netpath.kernel.nft import Nft, NftError
 from netpath.model import Interface
+from netpath.statedir import StateDir
 from netpath.steering.policy import FAMILIES, SteeringView, swap
 from netpath.steering.slots import shares
 from netpath.tracker.journal import Journal
@@ -23,9 +24,12 @@ from netpath.tracker.restore import restore
 class Switch:
     """What the loaded policies use, and how to change it."""
 
-    def __init__(self, nft: Nft, journal: Journal) -> None:
+    def __init__(self, nft: Nft, journal: Journal, state_dir: StateDir) -> None:
         self._nft = nft
         self._journal = journal
+        self._state_dir = state_dir
+        self._load = ""
+        """The full load whose chains the policies are switched in."""
         self._view: SteeringView | None = None
         self._interfaces: Mapping[str, Interface] = {}
         self.usable: frozenset[str] = frozenset()
@@ -44,7 +48,7 @@ class Switch:
         kernel refused to go on to `wanted`: another load is due then.
         """
         old, before = self._view, self.usable
-        self._view = applied.view
+        self._view, self._load = applied.view, applied.load
         self._interfaces = {i.name: i for i in applied.interfaces}
         self.usable = applied.usable
         late = wanted ^ applied.usable
@@ -52,6 +56,8 @@ class Switch:
         if policies and not self._swap(applied.view, wanted, policies, "load"):
             return False
         self.usable = wanted
+        if policies:
+            self._keep()
         if old is None:
             return True
         if old.marks.shift != applied.view.marks.shift:
@@ -73,6 +79,8 @@ class Switch:
         self.usable = usable
         switched = time.perf_counter()
         flushed = self._flush(view, before, usable)
+        done = time.perf_counter()
+        self._keep()
         self._journal.add(
             "switch",
             "info",
@@ -80,7 +88,7 @@ class Switch:
             policies=policies,
             milliseconds=round((switched - started) * 1000, 2),
             flushed=flushed,
-            flush_milliseconds=round((time.perf_counter() - switched) * 1000, 2),
+            flush_milliseconds=round((done - switched) * 1000, 2),
         )
         return True
 
@@ -89,13 +97,26 @@ class Switch:
 
         False when it was refused. A full load should follow in any case: it knows what else has changed since.
         """
-        view, usable = self._view, self.usable
-        if view is None:
+        usable = self.usable
+        if not await restore(ruleset + self._everything()):
             return False
-        policies = [p.name for p in view.policies]
-        if not await restore(ruleset + swap(view, usable, policies)):
-            return False
-        return self.usable == usable or self._swap(view, self.usable, policies, "restore")
+        return self.usable == usable or self.rewrite("restore")
+
+    def rewrite(self, cause: str) -> bool:
+        """Write all policies anew: somebody may have loaded older ones. False when the kernel refused."""
+        return self._view is None or self._swap(self._view, self.usable, [p.name for p in self._view.policies], cause)
+
+    def _everything(self) -> str:
+        """All policies as they are in use now."""
+        return swap(self._view, self.usable, [p.name for p in self._view.policies]) if self._view else ""
+
+    def _keep(self) -> None:
+        """For a firewall that includes our ruleset file: it must not bring the policies of the last full load back."""
+        try:
+            self._state_dir.keep_policies(self._load, self._everything())
+        except OSError as error:
+            message = f"{self._state_dir.root}: cannot save the policies in use: {error.strerror}"
+            self._journal.add("error", "error", message=message)
 
     def forget(self, name: str, was: Applied | None) -> None:
         """An interface left the configuration: nothing restores its mark any more, so its flows are decided again."""

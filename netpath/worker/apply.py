@@ -15,6 +15,7 @@ no longer wanted.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,11 +28,11 @@ from netpath.config.problems import Problem
 from netpath.kernel import cgroup, netifd, nftdump, routing, sysctl, uplinks
 from netpath.kernel.nft import Nft, NftError
 from netpath.model import Config, State
-from netpath.statedir import IDS, RULESET, SYSCTLS, StateDir
+from netpath.statedir import IDS, RULESET, SYSCTLS, StateDir, overlay
 from netpath.steering.marks import MarkSpace, assign_ids
 from netpath.steering.policy import SteeringView, served
 from netpath.steering.routing import desired
-from netpath.steering.ruleset import ruleset
+from netpath.steering.ruleset import cgroup_rules, ruleset
 from netpath.worker.devices import devices_of, with_devices
 from netpath.worker.stop import DEFAULT_PRIORITY, stop
 
@@ -102,7 +103,7 @@ def _switch_off(where: paths.Paths, config: Config) -> handover.Applied:
         raise OSError(reply["error"])
     nothing = Config(config.globals, (), (), ())
     return handover.Applied(
-        config.globals, (), SteeringView.of(nothing, {}), (), (), {}, {}, frozenset(), len(config.rules), 0, (), {}
+        config.globals, (), SteeringView.of(nothing, {}), (), (), {}, {}, frozenset(), len(config.rules), 0, (), {}, ""
     )
 
 
@@ -119,6 +120,7 @@ def _bring_up(
     usable = _usable(config, up, request.get("states", {}), request.get("disabled", ()))
     table = config.globals.nft_table
     steered, absent = with_devices(config, links, logical, str(source.path))
+    load = f"{time.monotonic_ns():x}"
     text = ruleset(
         steered,
         links,
@@ -126,8 +128,9 @@ def _bring_up(
         rule_counters=nftdump.rule_counters(table, prefix="r"),
         existing_chains=nftdump.chains(table),
         existing_sets=nftdump.sets(table),
-        cgroups=_cgroups(config, ids),
+        load=load,
     )
+    text += overlay(state.root, load)
     wanted = desired(config, links)
     here = (table, config.globals.rule_priority)
     places = state.places()
@@ -135,7 +138,7 @@ def _bring_up(
     changes = routing.apply(wanted, phase="add")
     with Nft() as nft:
         try:
-            nft.run(text)
+            nft.run(text + cgroup_rules(config, ids, _cgroups(config, ids)))
         except NftError:
             _back(where, state, known, snapshot)
             raise
@@ -158,6 +161,7 @@ def _bring_up(
         rules=len(config.rules),
         removed=removed,
         warnings=tuple(p.as_dict() for p in foremost(problems, MOST_PROBLEMS)),
+        load=load,
         sources=devices_of(config, logical),
     )
 
@@ -235,8 +239,8 @@ def _remember(state: StateDir, source: Source, text: str, ids: Mapping[str, int]
     """Write down what stands now. Raises OSError."""
     state.write_json(IDS, {"ids": ids})
     state.keep_places([here])
-    if state.read_text(RULESET) != text:
-        state.write_text(RULESET, text)
+    state.write_text(RULESET, text)
+    state.drop_policies()
     state.keep_config(source.path, source.text)
 
 

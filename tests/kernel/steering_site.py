@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from netpath.model import Config, Policy, Rule, Uplink
 from netpath.steering.policy import SteeringView, swap
 from netpath.steering.routing import desired
-from netpath.steering.ruleset import ruleset
+from netpath.steering.ruleset import cgroup_rules, ruleset
 from tests.kernel.nsbox import Box, frame
 from tests.unit.steering.steering_worlds import config, interface, policy, rule, uplink
 
@@ -129,8 +129,9 @@ class Site:
             rule_counters={},
             existing_chains=() if first else self.router.names("chain"),
             existing_sets=() if first else self.router.names("set"),
-            cgroups=cgroups or {},
+            load="1a2b",
         )
+        text += cgroup_rules(self.config, {u.name: u.id for u in self.uplinks}, cgroups or {})
         self.router.nft(text)
         return text
 

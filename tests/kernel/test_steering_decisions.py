@@ -64,7 +64,7 @@ def send_and_compare(seed: int, flows: int) -> int:
             rule_counters={},
             existing_chains=(),
             existing_sets=(),
-            cgroups={},
+            load="1a2b",
         )
         # What is in the sets follows from the last byte of an address: see _sets_of.
         fill = "".join(
@@ -171,7 +171,7 @@ def test_every_dscp_code_point(family: str) -> None:
         router.ip("-4" if family == "ipv4" else "-6", "route", "add", "default", "dev", "wan1")
         router.route(desired(made, [u for u in uplinks if u.device == "wan1"]))
         router.nft(
-            ruleset(made, uplinks, frozenset(), rule_counters={}, existing_chains=(), existing_sets=(), cgroups={})
+            ruleset(made, uplinks, frozenset(), rule_counters={}, existing_chains=(), existing_sets=(), load="1a2b")
         )
         with lan.link_socket("lan0") as wire:
             for code in range(64):

@@ -91,7 +91,7 @@ def test_random_configurations_load_after_each_other(box: Box, seed: int) -> Non
             rule_counters={},
             existing_chains=box.names("chain") if box.tables() else (),
             existing_sets=box.names("set") if box.tables() else (),
-            cgroups={},
+            load="1a2b",
         )
         box.nft(text)
         box.nft(text)
@@ -105,7 +105,7 @@ def test_many_rules_and_uplinks_load(box: Box) -> None:
         [rule(f"r{i}", "all", dest_ip=f"198.51.{i // 250}.{i % 250}", sticky=i == 0) for i in range(2000)],
     )
     uplinks = [uplink(n, i, f"d{i}", addresses=[f"192.0.2.{i}/32"]) for i, n in enumerate(names, 1)]
-    text = ruleset(made, uplinks, frozenset(names), rule_counters={}, existing_chains=(), existing_sets=(), cgroups={})
+    text = ruleset(made, uplinks, frozenset(names), rule_counters={}, existing_chains=(), existing_sets=(), load="1a2b")
     box.nft(text)
     assert len(box.names("chain")) > 2000
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from netpath.model import Config, Uplink
 from netpath.steering.policy import SteeringView, swap
-from netpath.steering.ruleset import ruleset
+from netpath.steering.ruleset import cgroup_rules, ruleset
 from tests.unit.steering.steering_worlds import config, interface, policy, rule, uplink
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -57,7 +57,7 @@ class Case:
             rule_counters={k: (v[0], v[1]) for k, v in wanted.get("rule_counters", {}).items()},
             existing_chains=wanted.get("existing_chains", []),
             existing_sets=wanted.get("existing_sets", []),
-            cgroups={int(k): (v[0], v[1]) for k, v in wanted.get("cgroups", {}).items()},
+            load="1a2b",
         )
 
     def actual(self) -> str:
@@ -66,6 +66,10 @@ class Case:
         if "swap" in wanted:
             made, uplinks, usable = self.world()
             return swap(SteeringView.of(made, {u.name: u.id for u in uplinks}), usable, wanted["swap"])
+        if "cgroups" in wanted:
+            made, uplinks, _ = self.world()
+            groups = {int(k): (v[0], v[1]) for k, v in wanted["cgroups"].items()}
+            return cgroup_rules(made, {u.name: u.id for u in uplinks}, groups)
         text = self.full()
         if "show" not in wanted:
             return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from netpath.model import (
     Tracking,
     TrackMethod,
 )
+from netpath.statedir import StateDir
 from netpath.steering.marks import MarkSpace
 from netpath.steering.policy import SteeringView
 from netpath.tracker.journal import Journal, Log
@@ -50,7 +52,7 @@ class Kernel(Nft):
 
 
 class Case:
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
         self.log: list[Any] = []
         self.errno = 0
 
@@ -64,7 +66,7 @@ class Case:
         log.set_level("emerg")
         self.journal = Journal(log)
         self.nft = Kernel(self.log)
-        self.switch = Switch(self.nft, self.journal)
+        self.switch = Switch(self.nft, self.journal, StateDir(directory))
 
     def since(self) -> list[Any]:
         found = list(self.log)
@@ -73,8 +75,8 @@ class Case:
 
 
 @pytest.fixture
-def case(monkeypatch: pytest.MonkeyPatch) -> Case:
-    return Case(monkeypatch)
+def case(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Case:
+    return Case(monkeypatch, tmp_path)
 
 
 def applied(
@@ -91,7 +93,7 @@ def applied(
         for name, members in (policies or {"p": FAILOVER}).items()
     )
     view = SteeringView("netpath", MarkSpace(mask), IDS, dict.fromkeys(IDS, "ipv4"), made, ())
-    return Applied(replace(GLOBALS, mark_mask=mask), interfaces, view, ("ipv4",), (), {}, {}, usable, 0, 0, (), {})
+    return Applied(replace(GLOBALS, mark_mask=mask), interfaces, view, ("ipv4",), (), {}, {}, usable, 0, 0, (), {}, "1")
 
 
 P = {"pol_p_4", "pol_p_6"}

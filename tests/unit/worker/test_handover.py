@@ -34,5 +34,6 @@ def test_everything_reads_back_equal(name: str) -> None:
         removed=2,
         warnings=({"message": "x"},),
         sources={"lan": "br-lan", "guest": None},
+        load="5f",
     )
     assert decode(json.loads(json.dumps(encode(applied)))) == applied
