@@ -34,6 +34,7 @@ IDS = {"wan": 1, "lte": 2}
 FAILOVER = (("wan", 1), ("lte", 2))
 BOTH, WAN, LTE = frozenset(IDS), frozenset({"wan"}), frozenset({"lte"})
 DOWN = ("ifdown", "disconnected")
+NONE = frozenset[str]()
 
 
 class Kernel(Nft):
@@ -98,64 +99,64 @@ P = {"pol_p_4", "pol_p_6"}
 
 
 def test_policies_first_then_the_connections_of_the_dead_uplink_alone(case: Case) -> None:
-    case.switch.loaded(applied(BOTH), BOTH)
+    case.switch.loaded(applied(BOTH), BOTH, NONE)
     assert case.since() == [], "what an earlier tracker left is not disturbed"
-    assert case.switch.to(LTE, "test")
+    assert case.switch.to(LTE, NONE, "test")
     assert case.since() == [P, (0x100, 0x3F00)]
 
 
 def test_nothing_is_deleted_without_another_way(case: Case) -> None:
-    case.switch.loaded(applied(WAN), WAN)
-    case.switch.to(frozenset(), "test")
+    case.switch.loaded(applied(WAN), WAN, NONE)
+    case.switch.to(frozenset(), NONE, "test")
     assert case.since() == [P]
 
 
 def test_never_means_that_no_connection_is_touched(case: Case) -> None:
-    case.switch.loaded(applied(BOTH, flush=(), metered="lte"), BOTH)
+    case.switch.loaded(applied(BOTH, flush=(), metered="lte"), BOTH, NONE)
     for usable in (LTE, frozenset[str](), LTE, BOTH):
-        case.switch.to(usable, "test")
+        case.switch.to(usable, NONE, "test")
     assert case.since() == [P] * 4
 
 
 def test_a_kernel_that_deletes_no_connections_still_switches(case: Case) -> None:
-    case.switch.loaded(applied(BOTH), BOTH)
+    case.switch.loaded(applied(BOTH), BOTH, NONE)
     case.errno = errno.EPROTONOSUPPORT
-    assert case.switch.to(LTE, "test")
+    assert case.switch.to(LTE, NONE, "test")
     assert case.switch.usable == LTE
     assert any("could not be deleted" in e.get("message", "") for e in case.journal.since(0))
 
 
 def test_a_load_that_did_not_know_of_a_failure_moves_nothing_back(case: Case) -> None:
-    case.switch.loaded(applied(BOTH, metered="lte"), BOTH)
+    case.switch.loaded(applied(BOTH, metered="lte"), BOTH, NONE)
     case.switch.load_begins()
-    case.switch.to(LTE, "wan fails while a worker loads")
+    case.switch.to(LTE, NONE, "wan fails while a worker loads")
     case.since()
-    case.switch.loaded(applied(BOTH, metered="lte"), LTE)
+    case.switch.loaded(applied(BOTH, metered="lte"), LTE, NONE)
     assert case.since() == [P, (0x100, 0x3F00)], "lte is metered, but wan did not come back: its flows stay"
 
 
 def test_policies_written_during_a_load_are_written_again_from_the_new_view(case: Case) -> None:
-    case.switch.loaded(applied(BOTH, policies={"p": FAILOVER, "q": FAILOVER}), BOTH)
+    case.switch.loaded(applied(BOTH, policies={"p": FAILOVER, "q": FAILOVER}), BOTH, NONE)
     case.switch.load_begins()
-    case.switch.to(LTE, "fails")
-    case.switch.to(BOTH, "and comes back, perhaps after the new ruleset was loaded")
+    case.switch.to(LTE, NONE, "fails")
+    case.switch.to(BOTH, NONE, "and comes back, perhaps after the new ruleset was loaded")
     case.since()
-    case.switch.loaded(applied(BOTH, policies={"p": FAILOVER, "q": (("lte", 1),)}), BOTH)
+    case.switch.loaded(applied(BOTH, policies={"p": FAILOVER, "q": (("lte", 1),)}), BOTH, NONE)
     assert case.since() == [P | {"pol_q_4", "pol_q_6"}]
 
 
 def test_a_refused_switch_is_said_and_what_is_used_stays_known(case: Case) -> None:
-    case.switch.loaded(applied(BOTH), BOTH)
+    case.switch.loaded(applied(BOTH), BOTH, NONE)
     case.nft.refusing = True
-    assert not case.switch.to(LTE, "test")
+    assert not case.switch.to(LTE, NONE, "test")
     assert case.switch.usable == BOTH
     assert case.since() == []
-    assert not case.switch.loaded(applied(BOTH), LTE)
+    assert not case.switch.loaded(applied(BOTH), LTE, NONE)
     assert case.switch.usable == BOTH
 
 
 @pytest.mark.parametrize(("mask", "gone"), [(0xFF0000, [(0x100, 0x3F00), (0x200, 0x3F00)]), (0xFF00, [])])
 def test_marks_that_mean_nothing_any_more_go(case: Case, mask: int, gone: list[Any]) -> None:
-    case.switch.loaded(applied(BOTH), BOTH)
-    case.switch.loaded(applied(BOTH, mask=mask), BOTH)
+    case.switch.loaded(applied(BOTH), BOTH, NONE)
+    case.switch.loaded(applied(BOTH, mask=mask), BOTH, NONE)
     assert case.since() == gone
