@@ -8,6 +8,7 @@ and of a wall clock that was set or has drifted from the one that timers go by.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -56,6 +57,7 @@ class Members:
 
     def adopt(self, view: SteeringView) -> None:
         """These policies are loaded now. Whoever called sees to it that they use no member that is closed."""
+        time.tzset()  # somebody may have chosen another time zone, and reloads for it
         self._limited = limited(view.policies)
         self._budget.limit(self._limited.values())
         self._look()

@@ -64,6 +64,9 @@ def test_an_interface_goes_on_by_its_other_member() -> None:
     assert [(m.interface, m.weight) for m in active(shut, FAMILIES, ALL, "ipv4")] == [("b", 2), ("a", 1)]
     (shut,) = closing([of], {"m0", "m1", "m2"})
     assert names(shut, ALL) == ["a"]
+    hashed = policy("p", ["a 1", "b 1", "a 1"], "hash")
+    (shut,) = closing([hashed], {"m0"})
+    assert spread(shut) == spread(hashed), "it is at home where it was"
 
 
 def test_several_members_of_one_interface_are_one_with_the_sum_of_weights() -> None:

@@ -95,6 +95,13 @@ def test_what_passes_while_the_clock_is_unset_belongs_to_the_month_it_is_set_to(
     assert case.budget.used(JANUARY)[KEY] == 4000
 
 
+def test_without_a_clock_the_month_that_was_known_last_goes_on(case: Case) -> None:
+    case.count(0)
+    case.count(4000)
+    case.count(4000, FEBRUARY)  # nothing has passed in it yet
+    assert case.count(4100, None) == 100
+
+
 def test_a_crash_loses_nothing_that_the_device_still_knows(case: Case) -> None:
     case.count(1000)
     case.count(2000)
@@ -112,7 +119,7 @@ def test_a_clean_stop_and_a_reboot_go_on_and_count_all_since_the_boot(case: Case
     case.reboot("second")
     case.start()
     assert case.budget.used(JANUARY)[KEY] == 4000
-    assert case.count(300) == 4300, "before the tracker was there 300 had passed already"
+    assert case.count(9000) == 13_000, "before the tracker was there 9000 had passed already"
 
 
 def test_the_newer_one_of_the_two_files_counts(case: Case) -> None:

@@ -190,6 +190,18 @@ def test_a_load_judges_anew_and_leaves_the_switch_to_its_caller(tmp_path: Path) 
     run(case)
 
 
+def test_a_new_time_zone_counts_from_the_next_load_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def case() -> None:
+        it = Case(tmp_path, DAY + 12 * HOUR, OFFICE_M)
+        assert it.members.closed == frozenset()
+        monkeypatch.setenv("TZ", "<+09>-9")
+        it.load(OFFICE_M)
+        assert it.members.closed == {"office"}
+        it.members.close()
+
+    run(case)
+
+
 def test_a_worker_is_told_the_time_and_what_was_used(tmp_path: Path) -> None:
     async def case() -> None:
         it = Case(tmp_path, DAY, QUOTA_M)
