@@ -193,6 +193,7 @@ class Budget:
                 temporary.replace(self._file)
                 self._written = serial
             except OSError as error:
+                self._changed = True  # for the next time, at the latest for a stop
                 self._log("error", f"{self._file}: the use of quotas cannot be saved: {error.strerror or error}")
                 with suppress(OSError):  # there may be none, and why it failed has been said
                     temporary.unlink()
