@@ -129,11 +129,39 @@ class Interface:
 
 
 @dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a member may be used, by the clock on the router's wall (its local time)."""
+
+    windows: tuple[tuple[int, int], ...]
+    """Begin (inclusive) and end (exclusive) in minutes of the day; an end before the begin is on the next day, an equal
+    one never lets the window open. Empty: the whole day."""
+    weekdays: tuple[int, ...]
+    """Days on which windows begin, 0 = Monday. Empty: every day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What may pass the member's device in a month, both directions."""
+
+    limit: int
+    """Bytes."""
+    reset: int
+    """Day of the month (1 to 31) on which it begins anew; the last one of a shorter month."""
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     name: str
     interface: str
     metric: int
     weight: int
+    schedule: Schedule | None = None
+    """None: at any time."""
+    quota: Quota | None = None
+    """None: without limit."""
+    closed: bool = False
+    """Kept out by schedule or quota now (`netpath.steering.schedule`): its policy takes the interface for down. Members
+    of a configuration are not closed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ SOCKET = Path("/var/run/netpath.sock")
 STATE_DIR = Path("/var/run/netpath")
 USER_SCRIPT = Path("/etc/netpath.user")
 HOOKS_DIR = Path("/etc/netpath.d")
+USAGE = Path("/etc/netpath/usage.json")
 
 OPTIONS = {"--config": "NETPATH_CONFIG", "--socket": "NETPATH_SOCKET", "--state-dir": "NETPATH_STATE_DIR"}
 """Option -> environment variable."""
@@ -35,6 +36,8 @@ class Paths:
     """Run by /bin/sh at each transition (NETPATH_USER_SCRIPT)."""
     hooks_dir: Path = HOOKS_DIR
     """Its executables are run at each transition (NETPATH_HOOKS_DIR)."""
+    usage: Path = USAGE
+    """What was used of quotas; must survive a reboot (NETPATH_USAGE)."""
 
     @property
     def lock(self) -> Path:
@@ -78,6 +81,7 @@ def locate(environ: Mapping[str, str], given: Mapping[str, str | None]) -> Paths
         state_dir=place("--state-dir", STATE_DIR),
         user_script=Path(environ.get("NETPATH_USER_SCRIPT") or USER_SCRIPT),
         hooks_dir=Path(environ.get("NETPATH_HOOKS_DIR") or HOOKS_DIR),
+        usage=Path(environ.get("NETPATH_USAGE") or USAGE).absolute(),
     )
 
 

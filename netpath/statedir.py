@@ -18,6 +18,7 @@ STATES = "state.json"
 RULESET = "ruleset.nft"
 PLACES = "places.json"
 SYSCTLS = "sysctl.json"
+USAGE = "usage.json"
 POLICIES = "policies-LOAD.nft"
 """LOAD is the name of a full load."""
 
@@ -100,7 +101,8 @@ class StateDir:
             path.unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """Remove what describes a standing kernel state; ids stay, so that a later start numbers uplinks alike."""
+        """Remove what describes a standing kernel state; ids stay, so that a later start numbers uplinks alike, and so
+        does the use of quotas."""
         for name in (STATES, RULESET, PLACES, SYSCTLS, "applied.uci", "applied.toml"):
             (self.root / name).unlink(missing_ok=True)
         self.drop_policies()

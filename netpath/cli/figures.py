@@ -197,6 +197,11 @@ def event_line(event: Reply, style: Style) -> str:
         change = f"{show(event.get('from'))} -> {style.paint(show(event.get('to')), state_colour(event.get('to')))}"
         reason = f": {show(event['reason'])}" if event.get("reason") else ""
         return f"{stamp}  {show(event.get('interface'))} {change}{reason}"
+    if kind == "member":
+        change = f"{show(event.get('from'))} -> {show(event.get('to'))}"
+        until = f" until {when(event['until'])}" if number(event.get("until")) is not None else ""
+        reason = f": {show(event['reason'])}" if event.get("reason") else ""
+        return f"{stamp}  member {show(event.get('member'))} ({show(event.get('interface'))}) {change}{until}{reason}"
     known = ("seq", "time", "kind", "message")
     details = [f"{key}={show(value)}" for key, value in event.items() if key not in known and value not in (None, [])]
     message = [show(event["message"])] if event.get("message") else []

@@ -21,6 +21,7 @@ from netpath.cli.text import (
     rows,
     show,
     size,
+    when,
     words,
 )
 from netpath.cli.text import table as aligned
@@ -87,6 +88,7 @@ def render_status(reply: Reply, policies: Reply, rules: Reply, style: Style) -> 
     for family in FAMILIES:
         yield ""
         yield from _active(policies, family)
+    yield from _limited_members(mapping(reply.get("members")), style)
     yield ""
     yield from render_connected(mapping(reply.get("connected")), style)
     yield ""
@@ -167,6 +169,35 @@ def _active(reply: Reply, family: str) -> Iterator[str]:
         yield " none configured"
 
 
+def _limited_members(members: dict[str, Any], style: Style) -> Iterator[str]:
+    """Members with a schedule or a quota, for `status`; no line where there are none."""
+    if members:
+        yield ""
+        yield "Members with a schedule or quota:"
+    for name, each in members.items():
+        row = mapping(each)
+        yield f" {name} ({show(row.get('interface'))}) is {_limits(row, style)}"
+
+
+def _limits(member: Reply, style: Style) -> str:
+    """Open or closed, until when and why, its window, and how much of its quota was used."""
+    closed = member.get("open") is False
+    words = style.paint("closed", "yellow") if closed else style.paint("open", "green")
+    if number(member.get("until")) is not None:
+        words += f" until {when(member['until'])}"
+    parts = [words]
+    if member.get("reason"):
+        parts.append(show(member["reason"]))
+    elif member.get("window"):
+        parts.append(f"window {show(member['window'])}")
+    quota = mapping(member.get("quota"))
+    if quota:
+        used = f"{size(quota.get('used'))} of {size(quota.get('limit'))} used"
+        renewed = f", next month begins {when(quota['resets'])}" if number(quota.get("resets")) is not None else ""
+        parts.append(used + renewed)
+    return ", ".join(parts)
+
+
 def render_policies(reply: Reply, style: Style) -> Iterator[str]:
     """Every member of every policy, also those that wait."""
     first = True
@@ -176,9 +207,15 @@ def render_policies(reply: Reply, style: Style) -> Iterator[str]:
         first = False
         yield f"{show(policy.get('name'))}: {show(policy.get('mode'))}, last resort {show(policy.get('last_resort'))}"
         head = ("  member", "interface", "status", ">metric", ">weight", ">ipv4", ">ipv6")
-        yield from aligned(head, [_member(m) for m in rows(policy.get("members"))], style, status=2)
+        members = rows(policy.get("members"))
+        yield from aligned(head, [_member(m) for m in members], style, status=2)
+        yield from (f"  {show(m.get('name'))} is {_limits(m, style)}" for m in members if _is_limited(m))
     if first:
         yield "No policies are configured."
+
+
+def _is_limited(member: Reply) -> bool:
+    return bool(member.get("window") or member.get("quota"))
 
 
 def _member(member: Reply) -> tuple[str, ...]:

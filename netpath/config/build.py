@@ -23,8 +23,10 @@ from netpath.model import (
     NameSpec,
     Policy,
     Quality,
+    Quota,
     RangeSpec,
     Rule,
+    Schedule,
     State,
     Tracking,
     TrackMethod,
@@ -193,7 +195,16 @@ def _member(section: Parsed, draft: Draft, report: Report) -> Member | None:
     if interface not in draft.interfaces:
         _undefined(section, "interface", interface, list(draft.interfaces), report)
         return None
-    return Member(section.name, interface, section.get("metric", int), section.get("weight", int))
+    windows, weekdays = section.get("time", tuple), section.get("weekdays", tuple)
+    limit = section.maybe("quota", int)
+    return Member(
+        section.name,
+        interface,
+        section.get("metric", int),
+        section.get("weight", int),
+        schedule=Schedule(windows, weekdays) if windows or weekdays else None,
+        quota=None if limit is None else Quota(limit, section.get("quota_reset", int)),
+    )
 
 
 def _policy(section: Parsed, draft: Draft, broken: set[str], report: Report) -> Policy:

@@ -12,7 +12,8 @@ from netpath.config.parse import Report
 from netpath.config.problems import WARNING, Problem
 from netpath.config.schema import SPECIAL_POLICIES
 from netpath.config.values import MAX_DEVICE, ROUTING_TABLES, address_number
-from netpath.model import Config, Interface, TrackMethod
+from netpath.model import Config, Interface, Schedule, TrackMethod
+from netpath.steering.schedule import window_text
 
 _MOST_INTERFACES = 252
 """However wide the mask; see netpath.steering.marks."""
@@ -34,7 +35,9 @@ def check(draft: Draft, report: Report) -> None:
         _quality(interface, draft, report)
     _shared_devices(draft, report)
     _orphan_members(draft, report)
+    _schedules(draft, report)
     _dead_policies(draft, report)
+    _all_by_quota(draft, report)
     _rules(draft, report)
     _unreachable_rules(draft, report)
 
@@ -157,6 +160,32 @@ def _dead_policies(draft: Draft, report: Report) -> None:
         elif not any(draft.interfaces[member.interface][0].enabled for member in policy.members):
             message = f"the interfaces of all members are disabled, so every flow gets its last_resort, {last_resort}"
             report.warning(section, "members", message, "enable one of the interfaces")
+
+
+def _schedules(draft: Draft, report: Report) -> None:
+    for member, section in draft.members.values():
+        for begin, end in member.schedule.windows if member.schedule else ():
+            if begin == end:
+                message = "begins and ends at the same time, so it never opens"
+                fix = "write 00:00-24:00 for the whole day"
+                report.warning(section, "time", message, fix, item=window_text(Schedule(((begin, end),), ())))
+        if member.quota is None and "quota_reset" in section.entries and "quota" not in section.broken:
+            report.warning(section, "quota_reset", "has no effect without a quota", "add option quota '10G'")
+
+
+def _all_by_quota(draft: Draft, report: Report) -> None:
+    """Policies whose last member of a family is one with a quota."""
+    for policy, section in draft.policies.values():
+        for family in ("ipv4", "ipv6"):
+            of_family = [m for m in policy.members if _serves(draft.interfaces[m.interface][0], family)]
+            if of_family and all(m.quota for m in of_family):
+                last_resort = policy.last_resort.value
+                message = f"every {family} member has a quota: once used up, new flows get last_resort, {last_resort}"
+                report.warning(section, "members", message, "add a member without a quota if that is not meant")
+
+
+def _serves(interface: Interface, family: str) -> bool:
+    return interface.enabled and interface.family == family
 
 
 def _rules(draft: Draft, report: Report) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from netpath.config import values
+from netpath.config import times, values
 from netpath.config.values import BadValueError
 from netpath.model import AddressMatch, AddressSpec, NameSpec, RangeSpec
 
@@ -96,6 +96,10 @@ def _events(items: list[str], _: list[str]) -> tuple[str, ...]:
     return wanted
 
 
+def _days(items: list[tuple[int, ...]], _: list[Any]) -> tuple[int, ...]:
+    return tuple(sorted({day for days in items for day in days}))
+
+
 CONNTRACK_EVENTS = ("ifup", "ifdown", "connected", "disconnected")
 
 BOOL = Kind("yes or no", lambda text, _: values.parse_bool(text))
@@ -125,4 +129,7 @@ INGRESS = Kind(
     "list of devices or interfaces", lambda text, _: values.parse_device_or_interface(text), _names, True, True
 )
 MACS = Kind("list of MAC addresses", lambda text, _: values.parse_mac(text), _names, True, True)
+WINDOWS = Kind("list of times of the day", lambda text, _: times.parse_window(text), _plain, commas=True)
+WEEKDAYS = Kind("list of weekdays and ranges", lambda text, _: times.parse_weekdays(text), _days, commas=True)
+SIZE = Kind("number of bytes", lambda text, o: times.parse_size(text, int(o.low), int(o.high)))
 IGNORED = Kind("ignored", lambda text, _: text, _plain)

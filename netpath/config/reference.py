@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from netpath.config import kinds
 from netpath.config.option import Option, SectionKind
 from netpath.config.schema import SECTIONS
+from netpath.config.times import show_size
 from netpath.config.values import show_duration
 
 _INTRODUCTION = """\
@@ -85,6 +86,8 @@ def _type(option: Option) -> str:
 def _range(option: Option) -> str:
     if option.kind in (kinds.DURATION, kinds.WHOLE_SECONDS):
         return f"{show_duration(option.low)} to {show_duration(option.high)}"
+    if option.kind is kinds.SIZE:
+        return f"{show_size(int(option.low))} to {show_size(int(option.high))}"
     return f"{option.low:g} to {int(option.high)}" + (f" {option.unit}" if option.unit else "")
 
 

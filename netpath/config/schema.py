@@ -309,6 +309,39 @@ MEMBER = SectionKind(
             high=65535,
         ),
         Option("weight", kinds.WHOLE, "1", "Share among members of one metric.", "weight", low=1, high=1000),
+        Option(
+            "time",
+            kinds.WINDOWS,
+            None,
+            "When it may be used, in the router's local time: 08:00-18:00, past midnight 22:00-06:00.",
+            default_note="at any time",
+        ),
+        Option(
+            "weekdays",
+            kinds.WEEKDAYS,
+            None,
+            "Days on which it may be used, mon to sun and ranges like mon-fri. A time past midnight belongs to the day "
+            "on which it begins.",
+            default_note="every day",
+        ),
+        Option(
+            "quota",
+            kinds.SIZE,
+            None,
+            "Traffic of its interface's device in a month, both directions, after which it is not used until the next "
+            "month. Bytes, with k, M, G, T or Ki, Mi, Gi, Ti.",
+            low=1000,
+            high=10**15,
+            default_note="no limit",
+        ),
+        Option(
+            "quota_reset",
+            kinds.WHOLE,
+            "1",
+            "Day of the month on which the quota begins anew; the last one where a month has no such day.",
+            low=1,
+            high=31,
+        ),
         _COMMENT,
     ),
 )

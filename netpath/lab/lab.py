@@ -39,6 +39,11 @@ class Lab(FaultyWorld):
         return self.directory / "state"
 
     @property
+    def usage_file(self) -> Path:
+        """What the daemon remembers of quotas over a reboot."""
+        return self.directory / "usage.json"
+
+    @property
     def config_file(self) -> Path:
         return self.directory / "netpath.conf"
 
@@ -46,15 +51,19 @@ class Lab(FaultyWorld):
         """A configuration for this lab's uplinks; the keywords are those of `netpath.lab.uci.config`."""
         return uci.config(self.uplinks, **choices)
 
-    def start_netpath(self, text: str | None = None, *, file: Path | None = None, **env: str) -> Process:
+    def start_netpath(
+        self, text: str | None = None, *, file: Path | None = None, program: Sequence[str] = (), **env: str
+    ) -> Process:
         """Start the daemon on the router with this configuration text (default: `config()`), or with `file`, and wait
-        until it answers. Raises LabError with its output when it ends or stays silent."""
+        until it answers. `program` stands for `netpath run`. Raises LabError with its output when it ends or stays
+        silent."""
         if file is None:
             file = self.config_file
             file.write_text(self.config() if text is None else text, encoding="utf-8", errors="surrogateescape")
-        argv = [*self._netpath("run"), "--config", str(file), "--socket", str(self.socket)]
+        argv = [*(program or self._netpath("run")), "--config", str(file), "--socket", str(self.socket)]
         argv += ["--state-dir", str(self.state_dir)]
-        process = self.router.popen(argv, name="netpath", env={"PYTHONPATH": str(PACKAGE_ROOT), **env})
+        env = {"PYTHONPATH": str(PACKAGE_ROOT), "NETPATH_USAGE": str(self.usage_file), **env}
+        process = self.router.popen(argv, name="netpath", env=env)
         wait_until(self._answers, START_SECONDS, "NetPath to answer on its socket", process)
         return process
 

@@ -7,13 +7,14 @@ read every set of the machine. The tracker loads this module: no heavy imports.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from netpath.model import Config, LastResort, Member, Mode, Policy, Rule
+from netpath.model import Config, LastResort, Member, Mode, Policy, Quota, Rule, Schedule
 from netpath.steering.marks import MarkSpace
 from netpath.steering.names import part, policy_chain, sticky_chain, sticky_set
+from netpath.steering.schedule import closing
 from netpath.steering.slots import SlotPlan, active, plan
 
 FAMILIES = ("ipv4", "ipv6")
@@ -59,6 +60,15 @@ class SteeringView:
             sticky=tuple(_sticky(r) for r in config.rules if r.sticky and r.policy in policies),
         )
 
+    @property
+    def closed(self) -> frozenset[str]:
+        """Names of the members that their schedule or quota keeps out."""
+        return frozenset(m.name for p in self.policies for m in p.members if m.closed)
+
+    def closing(self, closed: Collection[str]) -> SteeringView:
+        """The same with exactly these members closed."""
+        return replace(self, policies=closing(self.policies, closed))
+
     def to_json(self) -> dict[str, Any]:
         """Plain dicts, lists, strings and numbers."""
         return {
@@ -69,7 +79,7 @@ class SteeringView:
             "policies": [
                 {
                     "name": p.name,
-                    "members": [[m.name, m.interface, m.metric, m.weight] for m in p.members],
+                    "members": [_member_json(m) for m in p.members],
                     "mode": str(p.mode),
                     "last_resort": str(p.last_resort),
                 }
@@ -89,7 +99,7 @@ class SteeringView:
             policies=tuple(
                 Policy(
                     name=p["name"],
-                    members=tuple(Member(*m) for m in p["members"]),
+                    members=tuple(_member(m) for m in p["members"]),
                     mode=Mode(p["mode"]),
                     last_resort=LastResort(p["last_resort"]),
                 )
@@ -97,6 +107,22 @@ class SteeringView:
             ),
             sticky=tuple(StickyRule(key, policy, timeout, tuple(f)) for key, policy, timeout, f in data["sticky"]),
         )
+
+
+def _member_json(member: Member) -> list[Any]:
+    schedule, quota = member.schedule, member.quota
+    return [
+        *(member.name, member.interface, member.metric, member.weight),
+        [[list(w) for w in schedule.windows], list(schedule.weekdays)] if schedule else None,
+        [quota.limit, quota.reset] if quota else None,
+        member.closed,
+    ]
+
+
+def _member(data: Sequence[Any]) -> Member:
+    name, interface, metric, weight, when, quota, closed = data
+    schedule = Schedule(tuple((begin, end) for begin, end in when[0]), tuple(when[1])) if when else None
+    return Member(name, interface, metric, weight, schedule, Quota(*quota) if quota else None, closed)
 
 
 def swap(view: SteeringView, usable: frozenset[str], policies: Iterable[str]) -> str:

@@ -35,12 +35,13 @@ class SlotPlan:
 
 
 def active(policy: Policy, families: Mapping[str, str], usable: Collection[str], family: str) -> tuple[Member, ...]:
-    """The members that new flows of `family` go to: the lowest metric that has a usable one, in list order.
+    """The members that new flows of `family` go to: the lowest metric that has a usable one, in list order, without
+    those that are closed.
 
     `families` is interface -> family of all interfaces, `usable` the interfaces that may take new flows. Several
     members of one interface become one whose weight is their sum.
     """
-    return _merged([m for m in _tier(policy, families, usable, family) if m.interface in usable])
+    return _merged([m for m in _tier(policy, families, usable, family) if _takes(m, usable)])
 
 
 def plan(
@@ -111,15 +112,23 @@ def interleave(weights: tuple[int, ...]) -> tuple[int, ...]:
 def _tier(policy: Policy, families: Mapping[str, str], usable: Collection[str], family: str) -> list[Member]:
     """All members of `family`, usable or not, with the lowest metric that has a usable one."""
     members = [m for m in policy.members if families.get(m.interface) == family and m.weight > 0]
-    lowest = min((m.metric for m in members if m.interface in usable), default=None)
+    lowest = min((m.metric for m in members if _takes(m, usable)), default=None)
     return [m for m in members if m.metric == lowest]
+
+
+def _takes(member: Member, usable: Collection[str]) -> bool:
+    """Whether new flows may go there: a member that is closed is as good as down."""
+    return not member.closed and member.interface in usable
 
 
 def _merged(members: Sequence[Member]) -> tuple[Member, ...]:
     merged: dict[str, Member] = {}
     for m in members:
         known = merged.get(m.interface)
-        merged[m.interface] = Member(known.name, m.interface, m.metric, known.weight + m.weight) if known else m
+        if known:
+            both = known.closed and m.closed
+            m = Member(known.name, m.interface, m.metric, known.weight + m.weight, closed=both)
+        merged[m.interface] = m
     return tuple(merged.values())
 
 
@@ -168,10 +177,10 @@ def _hashed(members: Sequence[Member], ids: Mapping[str, int], usable: Collectio
     members = sorted(members, key=lambda m: ids[m.interface])
     widths = _seat_everybody([m.weight for m in members], HASH_SLOTS)
     homes = [m for m, width in zip(members, widths, strict=True) for _ in range(width)]
-    up = [m for m in members if m.interface in usable]
+    up = [m for m in members if _takes(m, usable)]
     return [
         home.interface
-        if home.interface in usable
+        if _takes(home, usable)
         else max(up, key=lambda m: _draw(slot, ids[m.interface], m.weight)).interface
         for slot, home in enumerate(homes)
     ]

@@ -6,14 +6,19 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+import time
+from collections.abc import Callable
 
 import netpath.lean  # noqa: F401  (asyncio without OpenSSL; whoever imports it later gets that one)
 from netpath.paths import Paths
 from netpath.tracker.journal import Log
 
 
-def main(where: Paths, *, use_syslog: bool = False) -> int:
-    """Run until stopped. 0 after an ordinary stop, 1 when it cannot start (said on standard error)."""
+def main(where: Paths, *, use_syslog: bool = False, clock: Callable[[], float] = time.time) -> int:
+    """Run until stopped. 0 after an ordinary stop, 1 when it cannot start (said on standard error).
+
+    `clock` gives the epoch that schedules and quotas go by.
+    """
     import asyncio
 
     try:
@@ -28,12 +33,12 @@ def main(where: Paths, *, use_syslog: bool = False) -> int:
         print(f"netpath: another tracker runs with state directory {where.state_dir}; stop it first", file=sys.stderr)
         return 1
     try:
-        return asyncio.run(_run(where, Log(use_syslog=use_syslog)))
+        return asyncio.run(_run(where, Log(use_syslog=use_syslog), clock))
     finally:
         os.close(lock)
 
 
-async def _run(where: Paths, log: Log) -> int:
+async def _run(where: Paths, log: Log, clock: Callable[[], float]) -> int:
     from netpath.kernel.nft import NftError
     from netpath.tracker.daemon import Daemon
     from netpath.tracker.metrics import Metrics
@@ -41,7 +46,7 @@ async def _run(where: Paths, log: Log) -> int:
     from netpath.tracker.verbs import Verbs
 
     try:
-        daemon = Daemon(where, log)
+        daemon = Daemon(where, log, clock)
     except NftError as error:
         log("error", str(error))
         return 1

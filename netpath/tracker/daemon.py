@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Mapping
+import time
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from netpath.handover import Applied
@@ -22,11 +23,14 @@ from netpath.paths import Paths
 from netpath.probe.scheduler import Scheduler
 from netpath.statedir import STATES, StateDir
 from netpath.steering.marks import probe_mark
+from netpath.steering.policy import SteeringView
+from netpath.tracker.budget import Budget
 from netpath.tracker.guard import TableGuard
 from netpath.tracker.hooks import HookEvent, Hooks, hook_action
 from netpath.tracker.journal import Journal, Log
 from netpath.tracker.loads import Loads
 from netpath.tracker.logical import LogicalInterfaces
+from netpath.tracker.members import Members
 from netpath.tracker.switch import Switch
 from netpath.tracker.workers import Workers
 
@@ -42,7 +46,7 @@ RETRY = 5.0
 class Daemon:
     """State of the running tracker. Everything runs on one asyncio loop."""
 
-    def __init__(self, where: Paths, log: Log) -> None:
+    def __init__(self, where: Paths, log: Log, clock: Callable[[], float] = time.time) -> None:
         self.where = where
         self.log = log
         self.journal = Journal(log)
@@ -76,6 +80,8 @@ class Daemon:
             spawn=self.spawn,
         )
         self._logical = LogicalInterfaces(log)
+        budget = Budget(self.state_dir, where.usage, log)
+        self.members = Members(budget, self.journal, clock, self._follow_states)
         self._links = LinkMonitor(self._on_link)
         self._adopting = False
         """A finished load is being taken over: one switch at its end, not one an interface."""
@@ -115,6 +121,7 @@ class Daemon:
             self._settle.cancel()
         self._links.close()
         self._guard.close()
+        self.members.close()
         self._scheduler.close()
         await self.hooks.close()
         for task in list(self._tasks):
@@ -156,6 +163,7 @@ class Daemon:
             "states": {name: str(state) for name, state in self.states.items()},
             "disabled": sorted(self.disabled),
             "ids": dict(self.applied.view.ids) if self.applied else {},
+            **self.members.request(),
         }
 
     def _load_again(self, from_file: bool) -> None:
@@ -189,7 +197,8 @@ class Daemon:
             self._adopting = False
         self._save()
         sound = self._guard.adopt(applied) or not applied.load
-        if not self._switch.loaded(applied, self._wanted()) or not sound:
+        self.members.adopt(applied.view)
+        if not self._switch.loaded(applied, self._wanted(), self.members.closed) or not sound:
             self.loads.damaged = True
 
     def _still_up(self, applied: Applied) -> dict[str, bool]:
@@ -320,7 +329,7 @@ class Daemon:
         """
         if self.applied is None or self._adopting:
             return
-        if not self._switch.to(self._wanted(), cause):
+        if not self._switch.to(self._wanted(), self.members.closed, cause):
             self.loads.damaged = True
             self._refresh_soon()
 
@@ -355,6 +364,11 @@ class Daemon:
     def usable(self) -> frozenset[str]:
         """The interfaces that the loaded policies use."""
         return self._switch.usable
+
+    @property
+    def view(self) -> SteeringView | None:
+        """What the loaded policies are written from."""
+        return self._switch.view
 
     def health(self, name: str) -> InterfaceHealth:
         return self._health[name]

@@ -90,4 +90,7 @@ def _sentence(kind: str, fields: dict[str, Any]) -> str:
     """One log line of an event."""
     if kind == "interface":
         return f"interface {fields['interface']} is {fields['to']} (was {fields['from']}): {fields['reason']}"
+    if kind == "member":
+        why = f": {fields['reason']}" if fields["reason"] else ""
+        return f"member {fields['member']} of interface {fields['interface']} is {fields['to']}{why}"
     return " ".join([kind, *(f"{key}={value}" for key, value in fields.items() if value is not None)])

@@ -47,6 +47,7 @@ class Metrics:
         totals = rtnl.statistics()
         epoch = time.time()
         uplinks = self._daemon.uplinks
+        self._daemon.members.sample(totals, {name: uplink.device for name, uplink in uplinks.items()})
         for name in [n for n in self._rates if n not in uplinks]:
             del self._rates[name], self._history[name]
         for name, uplink in uplinks.items():

@@ -30,7 +30,8 @@ class Switch:
         self._state_dir = state_dir
         self._load = ""
         """The full load whose chains the policies are switched in."""
-        self._view: SteeringView | None = None
+        self.view: SteeringView | None = None
+        """What the policies are written from, with the members closed that they do not use."""
         self._interfaces: Mapping[str, Interface] = {}
         self.usable: frozenset[str] = frozenset()
         self._written = False
@@ -40,45 +41,50 @@ class Switch:
         """A worker begins to load; `loaded` or the next `load_begins` follows."""
         self._written = False
 
-    def loaded(self, applied: Applied, wanted: frozenset[str]) -> bool:
-        """A worker has loaded the whole ruleset, for the uplinks that were usable when it began; `wanted` are now.
+    def loaded(self, applied: Applied, wanted: frozenset[str], closed: frozenset[str]) -> bool:
+        """A worker has loaded the whole ruleset, for the uplinks that were usable when it began; `wanted` are now, and
+        the members in `closed` must not be used.
 
         Connections follow the whole way from before the load to `wanted`, as after a switch; what the worker believed
         moves none. At the first load nothing moves: what stands then was left by an earlier tracker. False when the
         kernel refused to go on to `wanted`: another load is due then.
         """
-        old, before = self._view, self.usable
-        self._view, self._load = applied.view, applied.load
+        old, before = self.view, self.usable
+        self._load = applied.load
+        self.view, view = applied.view, applied.view.closing(closed)
         self._interfaces = {i.name: i for i in applied.interfaces}
         self.usable = applied.usable
         late = wanted ^ applied.usable
-        policies = [p.name for p in applied.view.policies] if self._written else _concerned(applied.view, late)
-        if policies and not self._swap(applied.view, wanted, policies, "load"):
+        policies = [p.name for p in view.policies] if self._written else _concerned(applied.view, view, late)
+        if policies and not self._swap(view, wanted, policies, "load"):
             return False
-        self.usable = wanted
+        self.view, self.usable = view, wanted
         if policies:
             self._keep()
         if old is None:
             return True
-        if old.marks.shift != applied.view.marks.shift:
+        if old.marks.shift != view.marks.shift:
             for name in old.ids:  # nothing reads these marks any more
                 self._delete(old, name)
-        if before != wanted or late:
-            self._flush(applied.view, before, wanted, believed=applied.usable)
+        if before != wanted or late or old.closed != closed:
+            self._flush(view.closing(old.closed), view, before, wanted, believed=applied.usable)
         return True
 
-    def to(self, usable: frozenset[str], cause: str) -> bool:
-        """Let the policies use exactly `usable`. False when the kernel refused (a full load is due then)."""
-        view, before = self._view, self.usable
-        if view is None or usable == before:
+    def to(self, usable: frozenset[str], closed: frozenset[str], cause: str) -> bool:
+        """Let the policies use exactly `usable` interfaces, by all members but those in `closed`. False when the kernel
+        refused (a full load is due then)."""
+        if self.view is None:
+            return True
+        was, view, before = self.view, self.view.closing(closed), self.usable
+        if usable == before and view.policies == was.policies:
             return True
         started = time.perf_counter()
-        policies = _concerned(view, usable ^ before)
+        policies = _concerned(was, view, usable ^ before)
         if policies and not self._swap(view, usable, policies, cause):
             return False
-        self.usable = usable
+        self.view, self.usable = view, usable
         switched = time.perf_counter()
-        flushed = self._flush(view, before, usable)
+        flushed = self._flush(was, view, before, usable)
         done = time.perf_counter()
         self._keep()
         self._journal.add(
@@ -104,11 +110,11 @@ class Switch:
 
     def rewrite(self, cause: str) -> bool:
         """Write all policies anew: somebody may have loaded older ones. False when the kernel refused."""
-        return self._view is None or self._swap(self._view, self.usable, [p.name for p in self._view.policies], cause)
+        return self.view is None or self._swap(self.view, self.usable, [p.name for p in self.view.policies], cause)
 
     def _everything(self) -> str:
         """All policies as they are in use now."""
-        return swap(self._view, self.usable, [p.name for p in self._view.policies]) if self._view else ""
+        return swap(self.view, self.usable, [p.name for p in self.view.policies]) if self.view else ""
 
     def _keep(self) -> None:
         """For a firewall that includes our ruleset file: it must not bring the policies of the last full load back."""
@@ -133,22 +139,30 @@ class Switch:
         return True
 
     def _flush(
-        self, view: SteeringView, before: frozenset[str], after: frozenset[str], believed: frozenset[str] = frozenset()
+        self,
+        was: SteeringView,
+        view: SteeringView,
+        before: frozenset[str],
+        after: frozenset[str],
+        believed: frozenset[str] = frozenset(),
     ) -> list[str]:
         """Delete connections that must be decided again; names of the uplinks whose entries went.
 
-        `believed`: what the policies used for a moment in between.
+        `was` and `view` differ only in the members that are closed. `believed`: what the policies used for a moment in
+        between.
         """
         failed = (before | believed) - after
         whole = {n for n in failed if self._wants(n, "disconnected", "ifdown") and _allied(view, n, after)}
         recovered = after - before
-        if recovered:
-            pinned = {n for n in self._interfaces if n not in after and _allied(view, n, recovered)}
+        if recovered or was.policies != view.policies:
+            offered = recovered | (_opened(was, view) & after)
+            pinned = {n for n in self._interfaces if n not in after and _allied(view, n, offered)}
             whole |= {n for n in pinned if self._wants(n, "disconnected", "ifdown")}
-            left = _active(view, before) - _active(view, after)
-            whole |= {n for n in left & after if self._interfaces[n].metered and self._interfaces[n].flush_conntrack}
+            left = (_active(was, before) - _active(view, after)) & after
+            spared = {n for n in left if self._interfaces[n].metered and self._interfaces[n].flush_conntrack}
+            whole |= {n for n in spared if _allied(view, n, after)}  # one that was closed may be the last
             if any(self._wants(n, "connected", "ifup") for n in recovered):
-                whole |= left & after
+                whole |= left
         for name in sorted(whole):
             self._delete(view, name)
         for name in sorted(recovered - whole):
@@ -170,9 +184,16 @@ class Switch:
         return interface is not None and any(e in interface.flush_conntrack for e in events)
 
 
-def _concerned(view: SteeringView, changed: Collection[str]) -> list[str]:
-    """Policies that name one of these interfaces."""
-    return [p.name for p in view.policies if any(m.interface in changed for m in p.members)]
+def _concerned(was: SteeringView, view: SteeringView, changed: Collection[str]) -> list[str]:
+    """Policies that name one of these interfaces, or of which other members are closed than there `was`."""
+    pairs = zip(was.policies, view.policies, strict=True)
+    return [p.name for old, p in pairs if p != old or any(m.interface in changed for m in p.members)]
+
+
+def _opened(was: SteeringView, view: SteeringView) -> frozenset[str]:
+    """Interfaces of members that were closed."""
+    names = was.closed - view.closed
+    return frozenset(m.interface for p in view.policies for m in p.members if m.name in names)
 
 
 def _allied(view: SteeringView, name: str, others: Collection[str]) -> bool:
@@ -182,7 +203,7 @@ def _allied(view: SteeringView, name: str, others: Collection[str]) -> bool:
     """
     peers = {n for n in others if n != name and view.families.get(n) == view.families.get(name)}
     return any(
-        any(m.interface == name for m in p.members) and any(m.interface in peers for m in p.members)
+        any(m.interface == name for m in p.members) and any(m.interface in peers and not m.closed for m in p.members)
         for p in view.policies
     )
 

@@ -87,6 +87,7 @@ class Verbs:
             reply["connected"] = await self._daemon.workers.report("connected", {}) if section else self._prefixes()
         if section in (None, "policies"):
             reply["policies"] = {family: self._percentages(family) for family in FAMILIES}
+            reply["members"] = self._daemon.members.rows()
         return reply
 
     async def _interfaces(self, request: Request) -> Reply:
@@ -132,10 +133,9 @@ class Verbs:
 
     async def _policies(self, request: Request) -> Reply:
         del request
-        applied = self._daemon.applied
-        if applied is None:
+        applied, view, usable = self._daemon.applied, self._daemon.view, self._daemon.usable
+        if applied is None or view is None:
             return {"families": [], "policies": []}
-        view, usable = applied.view, self._daemon.usable
         rows = []
         for policy in view.policies:
             percent = {f: shares(policy, view.families, view.ids, usable, f) for f in FAMILIES}
@@ -151,7 +151,8 @@ class Verbs:
                             "metric": m.metric,
                             "weight": m.weight,
                             "status": str(self._daemon.states.get(m.interface, State.OFFLINE)),
-                            **{f: percent[f].get(m.interface, 0) for f in FAMILIES},
+                            **{f: 0 if m.closed else percent[f].get(m.interface, 0) for f in FAMILIES},
+                            **self._daemon.members.row(m),
                         }
                         for m in policy.members
                     ],
@@ -162,10 +163,9 @@ class Verbs:
 
     def _percentages(self, family: str) -> Reply:
         """Policy -> active interfaces; nothing for a family that is left to the main table."""
-        applied = self._daemon.applied
-        if applied is None or family not in applied.families:
+        applied, view, usable = self._daemon.applied, self._daemon.view, self._daemon.usable
+        if applied is None or view is None or family not in applied.families:
             return {}
-        view, usable = applied.view, self._daemon.usable
 
         def rows(policy: Policy) -> list[Reply]:
             percent = shares(policy, view.families, view.ids, usable, family)
@@ -238,7 +238,8 @@ class Verbs:
 
     async def _explain(self, request: Request) -> Reply:
         question = {k: v for k, v in request.items() if k != "cmd"}
-        return await self._daemon.workers.report("explain", {**question, "usable": sorted(self._daemon.usable)})
+        known = {"usable": sorted(self._daemon.usable), "closed": self._daemon.members.words()}
+        return await self._daemon.workers.report("explain", {**question, **known})
 
     async def _diag(self, request: Request) -> Reply:
         del request

@@ -5,6 +5,8 @@ Request (all optional):
   source   "file" reads the configured file; "applied" (default) takes the copy that runs already
   states   {interface: state}: what the tracker knows; an interface not named there starts by its `initial_state`
   disabled [interface]: switched off by hand
+  clock    epoch by the tracker's clock, this process's own unless given
+  used     [[interface, reset day, bytes]] of the month that runs: both decide which members are closed
   ids      {interface: id} in use, which go before those of the state directory: that may have been full, or deleted
 
 Reply: `handover.encode(...)`, or {"error": text, "problems": [problem]} with the kernel as it was.
@@ -18,7 +20,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from netpath.kernel import cgroup, netifd, nftdump, routing, sysctl, uplinks
 from netpath.kernel.nft import Nft, NftError
 from netpath.model import Config, State
 from netpath.statedir import IDS, RULESET, SYSCTLS, StateDir, overlay
+from netpath.steering import schedule
 from netpath.steering.marks import MarkSpace, assign_ids
 from netpath.steering.policy import SteeringView, served
 from netpath.steering.routing import desired
@@ -60,7 +63,7 @@ def apply(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
         errors = [p for p in source.loaded.problems if p.severity == "error"]
         problems = foremost(source.loaded.problems, MOST_PROBLEMS)
         return {"error": str(errors[0]), "problems": [p.as_dict() for p in problems]}
-    config = source.loaded.config
+    config = _with_closed(source.loaded.config, request)
     try:
         applied = (
             _bring_up(where, state, source, config, request) if config.globals.enabled else _switch_off(where, config)
@@ -94,6 +97,15 @@ def foremost(problems: Sequence[Problem], limit: int) -> list[Problem]:
     if len(problems) <= limit:
         return list(problems)
     return sorted(problems, key=lambda p: p.severity != "error")[:limit]
+
+
+def _with_closed(config: Config, request: Mapping[str, Any]) -> Config:
+    """The configuration with the members closed that their schedule or quota keeps out now."""
+    now = schedule.known(request.get("clock", time.time()))
+    used = {(interface, reset): count for interface, reset, count in request.get("used", ())}
+    found = schedule.standings(schedule.limited(config.policies).values(), now, used)
+    closed = {name for name, each in found.items() if not each.open}
+    return replace(config, policies=schedule.closing(config.policies, closed))
 
 
 def _switch_off(where: paths.Paths, config: Config) -> handover.Applied:

@@ -2,11 +2,13 @@
 """Job `explain`: where would this connection go, and why. Follows the order of the packet path (docs/architecture.md).
 
 Request: src, dst, proto, sport, dport, iface, mac, dscp as in docs/socket.md, and `usable`: the interfaces that the
-tracker's policies use now (without a tracker: every one that is up in the kernel).
+tracker's policies use now (without a tracker: every one that is up in the kernel), `closed`: {member: until when it
+is not used and why} (without a tracker: what the clock says).
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
@@ -22,6 +24,7 @@ from netpath.steering.jhash import nft_slot
 from netpath.steering.marks import MarkSpace
 from netpath.steering.names import part, sticky_set
 from netpath.steering.policy import HASH_SEED, SteeringView, served
+from netpath.steering.schedule import known, limited, standings
 from netpath.steering.slots import active, plan, shares
 from netpath.worker.apply import uplink_ids
 from netpath.worker.devices import with_devices
@@ -48,7 +51,17 @@ def explain(where: paths.Paths, request: Mapping[str, Any]) -> Reply:
     resolved = resolve(config.interfaces, ids, Snapshot.read(), logical)
     config, _ = with_devices(config, [r.uplink for r in resolved], logical, str(where.config))
     usable = frozenset(request["usable"] if "usable" in request else [r.uplink.name for r in resolved if r.up])
-    return _Case(config, SteeringView.of(config, ids), [r.uplink for r in resolved], usable, flow).answer()
+    closed = request["closed"] if "closed" in request else _closed(config)
+    view = SteeringView.of(config, ids).closing(closed)
+    case = _Case(config, view, [r.uplink for r in resolved], usable, flow)
+    case.closed = closed
+    return case.answer()
+
+
+def _closed(config: Config) -> dict[str, str]:
+    """What the clock alone says; nobody knows how much of a quota was used."""
+    found = standings(limited(config.policies).values(), known(time.time()), {})
+    return {name: each.words for name, each in found.items() if not each.open}
 
 
 class _Case:
@@ -58,6 +71,8 @@ class _Case:
         self, config: Config, view: SteeringView, uplinks: list[Uplink], usable: frozenset[str], flow: Flow
     ) -> None:
         self.config, self.view, self.uplinks, self.usable, self.flow = config, view, uplinks, usable, flow
+        self.closed: Mapping[str, str] = {}
+        """Member -> until when it is closed and why."""
         self.why: list[str] = []
         self.version = 4 if flow.family == "ipv4" else 6
         self.dst = str(_address(flow.dst, flow.family))
@@ -106,7 +121,7 @@ class _Case:
             return self._main(rejected=rejected)
         position = self.config.rules.index(rule) + 1
         self.why.append(f"rule {rule.name} is the first of {len(self.config.rules)} that matches (number {position})")
-        policy = next((p for p in self.config.policies if p.name == rule.policy), None)
+        policy = next((p for p in self.view.policies if p.name == rule.policy), None)
         if policy is None:
             if rule.policy == "default":
                 self.why.append("its policy is default: the main table decides")
@@ -117,6 +132,9 @@ class _Case:
 
     def _by_policy(self, rule: Rule, policy: Policy, rejected: list[tuple[str, str]]) -> Reply:
         view, flow = self.view, self.flow
+        for member in policy.members:
+            if member.closed and view.families[member.interface] == flow.family:
+                self.why.append(f"member {member.name} ({member.interface}) is {self.closed[member.name]}")
         members = active(policy, view.families, self.usable, flow.family)
         percent = shares(policy, view.families, view.ids, self.usable, flow.family)
         if not members:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Boots OpenWrt's own userland (procd, ubusd, netifd, fw4, rpcd, uci) from a directory, in namespaces, with NetPath in it.
+"""Boots OpenWrt's own userland (procd, ubusd, netifd, fw4, rpcd, uci) from a directory, with NetPath in it.
 
 NETPATH_OPENWRT_ROOT names that directory: a root file system of OpenWrt for this machine's processor, with Python,
 libnftables and its binding, whose /etc/rc.local makes /tmp/.booted. It is never written to.
@@ -166,7 +166,7 @@ class Router:
     # making it
 
     def _inside(self, argv: Sequence[str]) -> list[str]:
-        enter = ["nsenter", "-t", str(self.pid), *"-m -u -i -n -p -C -r -w".split(), "--"]
+        enter = ["nsenter", "-t", str(self.pid), "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w", "--"]
         return ["setpriv", "--bounding-set", CAPABILITIES, *enter, "/usr/bin/env", "-i", *_assignments(), *argv]
 
     def _wire(self) -> None:
@@ -225,8 +225,9 @@ class Router:
         children = Path(f"/proc/{self._unshare.pid}/task/{self._unshare.pid}/children")
         wait_until(lambda: bool(children.read_text().split()), 10, "the first process")
         self.pid = int(children.read_text().split()[0])
+        booted = self.root / "tmp/.booted"
         try:
-            wait_until(lambda: (self.root / "tmp/.booted").exists(), BOOT_SECONDS, "OpenWrt to boot")
+            wait_until(booted.exists, BOOT_SECONDS, "OpenWrt to boot")
         except (LabError, FileNotFoundError) as error:
             raise LabError(f"{error}\n{(self.directory / 'boot.log').read_text()}") from None
 

@@ -168,6 +168,7 @@ def test_every_file_of_the_state_directory_is_described() -> None:
         statedir.PLACES,
         statedir.SYSCTLS,
         statedir.POLICIES,
+        statedir.USAGE,
         RUN_LOG,
     }
     lock = paths.locate({}, {}).lock.name

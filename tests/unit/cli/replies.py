@@ -253,3 +253,61 @@ INTERNAL: dict[str, Any] = {
     "flows": 3,
 }
 VERSION: dict[str, Any] = {"version": "0.1.0", "python": "3.11.2", "kernel": "6.1.0", "nftables": "1.0.6"}
+
+MEMBERS: dict[str, Any] = {
+    "wan_m1_w3": {
+        "interface": "wan",
+        "open": True,
+        "reason": "",
+        "until": 1700006400,
+        "window": "08:00-24:00 mon-fri",
+        "quota": None,
+    },
+    "wan2_m1_w2": {
+        "interface": "wan2",
+        "open": False,
+        "reason": "outside its window 22:00-06:00",
+        "until": 1700086400,
+        "window": "22:00-06:00",
+        "quota": None,
+    },
+    "lte_m2_w1": {
+        "interface": "lte",
+        "open": True,
+        "reason": "",
+        "until": None,
+        "window": None,
+        "quota": {"used": 1234567890, "limit": 5000000000, "resets": 1701388800, "since": 1700000000},
+    },
+}
+LIMITED_STATUS: dict[str, Any] = {**STATUS, "members": MEMBERS}
+LIMITED_POLICIES: dict[str, Any] = {
+    "policies": [
+        {**policy, "members": [{**member, **MEMBERS[member["name"]]} for member in policy["members"]]}
+        for policy in POLICIES["policies"]
+    ]
+}
+MEMBER_EVENTS: list[dict[str, Any]] = [
+    {
+        "seq": 4,
+        "time": 1700000100.0,
+        "kind": "member",
+        "member": "lte_m2_w1",
+        "interface": "lte",
+        "from": "open",
+        "to": "closed",
+        "reason": "its quota is used up",
+        "until": 1701388800,
+    },
+    {
+        "seq": 5,
+        "time": 1701388800.0,
+        "kind": "member",
+        "member": "lte_m2_w1",
+        "interface": "lte",
+        "from": "closed",
+        "to": "open",
+        "reason": "",
+        "until": None,
+    },
+]

@@ -338,3 +338,40 @@ def test_running_mwan3_beside_is_answered_by_stopping_it() -> None:
 def test_a_rule_without_a_mask_is_told_to_have_one() -> None:
     (problem,) = clashes("0x3F00", ForeignMark("", 0x1, 0xFFFFFFFF, "ip rule 100"))
     assert "0x1/0xffffc0ff" in problem.fix
+
+
+MEMBER = "config member m\noption interface wan\nconfig policy q\nlist members m\nlist members wan2_m\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "severity", "option", "words", "fix"),
+    [
+        ("option time '8-18'", "error", "time", "not a time of the day", "08:00-18:00"),
+        ("option time '08:00-25:00'", "error", "time", "not a time of the day", "08:00-18:00"),
+        ("option time '24:00-06:00'", "error", "time", "not a time of the day", "08:00-18:00"),
+        ("option time '08:00-08:00'", "warning", "time", "never opens", "00:00-24:00"),
+        ("option weekdays 'tuseday'", "error", "weekdays", "not a weekday", "did you mean tue?"),
+        ("option weekdays 'mon-fry'", "error", "weekdays", "not a weekday", "did you mean fri?"),
+        ("option weekdays '1-5'", "error", "weekdays", "not a weekday", "mon, tue"),
+        ("option quota 'much'", "error", "quota", "not a number of bytes", "500M"),
+        ("option quota '-1G'", "error", "quota", "not a number of bytes", "500M"),
+        ("option quota '999'", "error", "quota", "out of range", "1k to 1000T"),
+        ("option quota '2000T'", "error", "quota", "out of range", "1k to 1000T"),
+        ("option quota_reset '32'\noption quota 1G", "error", "quota_reset", "out of range", "1 to 31"),
+        ("option quota_reset '5'", "warning", "quota_reset", "no effect without a quota", "option quota"),
+    ],
+)
+def test_schedules_and_quotas(options: str, severity: str, option: str, words: str, fix: str) -> None:
+    problem = only(MEMBER.replace("interface wan\n", f"interface wan\n{options}\n"))
+    assert (problem.severity, problem.section, problem.option) == (severity, "member m", option)
+    assert words in problem.message
+    assert fix in problem.fix
+
+
+def test_a_policy_of_quotas_alone_is_warned_of() -> None:
+    limited = MEMBER.replace("interface wan\n", "interface wan\noption quota 1G\n")
+    assert problems(limited) == [], "wan2 is left"
+    problem = only(limited.replace("list members wan2_m\n", ""))
+    assert (problem.severity, problem.section, problem.option) == ("warning", "policy q", "members")
+    assert "every ipv4 member has a quota" in problem.message
+    assert "unreachable" in problem.message

@@ -20,8 +20,10 @@ from netpath.model import (
     Mode,
     NameSpec,
     Quality,
+    Quota,
     RangeSpec,
     Rule,
+    Schedule,
     State,
     Tracking,
     TrackMethod,
@@ -246,6 +248,33 @@ def test_rule(option: str, value: str, field: str, expected: object) -> None:
     assert getattr(config(text).rules[0], field) == expected
 
 
+MEMBER: list[tuple[str, str, str, Any]] = [
+    ("interface", "wan", "interface", "wan"),
+    ("metric", "65535", "metric", 65535),
+    ("weight", "1000", "weight", 1000),
+    ("time", "08:00-18:00", "schedule", Schedule(((480, 1080),), ())),
+    ("time", "8:00-12:00,22:30-6:15 00:00-24:00", "schedule", Schedule(((480, 720), (1350, 375), (0, 1440)), ())),
+    ("weekdays", "mon-fri", "schedule", Schedule((), (0, 1, 2, 3, 4))),
+    ("weekdays", "Sunday,sat mon", "schedule", Schedule((), (0, 5, 6))),
+    ("weekdays", "sat-mon", "schedule", Schedule((), (0, 5, 6))),
+    ("quota", "1500", "quota", Quota(1500, 1)),
+    ("quota", "500M", "quota", Quota(500_000_000, 1)),
+    ("quota", "1.5gb", "quota", Quota(1_500_000_000, 1)),
+    ("quota", "10Gi", "quota", Quota(10 * 2**30, 1)),
+    ("quota", "2KiB", "quota", Quota(2048, 1)),
+    ("quota", "1T", "quota", Quota(10**12, 1)),
+    ("quota_reset", "31", "quota", Quota(1000, 31)),
+]
+
+
+@pytest.mark.parametrize(("option", "value", "field", "expected"), MEMBER)
+def test_member(option: str, value: str, field: str, expected: object) -> None:
+    given = {"interface": "wan", **({"quota": "1k"} if option == "quota_reset" else {}), option: value}
+    options = "".join(f"option {name} '{text}'\n" for name, text in given.items())
+    (policy,) = config(f"config interface wan\nconfig member m\n{options}config policy p\nlist members m\n").policies
+    assert getattr(policy.members[0], field) == expected
+
+
 @pytest.mark.parametrize("option", ["src_port", "dest_port"])
 @pytest.mark.parametrize(("value", "expected"), PORTS)
 def test_ports(option: str, value: str, expected: RangeSpec) -> None:
@@ -261,10 +290,12 @@ def test_every_option_of_the_schema_is_in_these_tables() -> None:
     tables = {
         "globals": GLOBALS,
         "interface": [*INTERFACE, *TRACKING, *QUALITY],
+        "member": MEMBER,
         "policy": POLICY,
         "rule": RULE,
     }
     elsewhere = {
+        "member": set(),
         "globals": set(),
         "interface": {"check_quality"},
         "policy": {"members", "use_member"},

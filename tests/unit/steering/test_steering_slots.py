@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netpath.model import Policy
+from netpath.model import Mode, Policy
+from netpath.steering.schedule import closing
 from netpath.steering.slots import SlotPlan, active, interleave, plan, shares
 from tests.unit.steering.steering_worlds import policy
 
@@ -45,6 +46,27 @@ def test_metrics_are_of_each_family_alone() -> None:
     of = policy("p", ["a 1 1", "six 1 2"])
     assert names(of, ALL, "ipv6") == ["six"]
     assert names(of, frozenset(("six",)), "ipv4") == []
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_closed_member_is_as_good_as_down(mode: Mode) -> None:
+    """In every mode, also for the homes of mode hash and for the next metric."""
+    for members in (["a 3", "b 2", "c 1"], ["a 1 1", "b 1 2", "c 1 2"], ["a"]):
+        of = policy("p", members, str(mode))
+        (shut,) = closing([of], {"m0"})
+        assert spread(shut) == spread(of, ALL - {"a"})
+        assert shares(shut, FAMILIES, IDS, ALL, "ipv4") == shares(of, FAMILIES, IDS, ALL - {"a"}, "ipv4")
+
+
+def test_an_interface_goes_on_by_its_other_member() -> None:
+    of = policy("p", ["a 2 1", "b 2 1", "a 1 1", "a 1 3"])
+    (shut,) = closing([of], {"m0"})
+    assert [(m.interface, m.weight) for m in active(shut, FAMILIES, ALL, "ipv4")] == [("b", 2), ("a", 1)]
+    (shut,) = closing([of], {"m0", "m1", "m2"})
+    assert names(shut, ALL) == ["a"]
+    hashed = policy("p", ["a 1", "b 1", "a 1"], "hash")
+    (shut,) = closing([hashed], {"m0"})
+    assert spread(shut) == spread(hashed), "it is at home where it was"
 
 
 def test_several_members_of_one_interface_are_one_with_the_sum_of_weights() -> None:

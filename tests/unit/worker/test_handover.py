@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from netpath.config import load
+from netpath.config import load, loads
 from netpath.handover import Applied, decode, encode
 from netpath.model import Uplink
 from netpath.steering.policy import SteeringView
@@ -37,3 +37,16 @@ def test_everything_reads_back_equal(name: str) -> None:
         load="5f",
     )
     assert decode(json.loads(json.dumps(encode(applied)))) == applied
+
+
+def test_schedules_quotas_and_what_is_closed_read_back_equal() -> None:
+    text = (EXAMPLES / "netpath.uci").read_text().replace("#list", "list").replace("list rt_table_lookup '220'", "")
+    config = loads(text).config
+    assert config is not None
+    ids = {i.name: n + 1 for n, i in enumerate(config.interfaces)}
+    view = SteeringView.of(config, ids).closing({"lte_m2"})
+    assert view.closed == {"lte_m2"}
+    lte = next(m for p in view.policies for m in p.members if m.name == "lte_m2")
+    assert lte.quota is not None
+    assert lte.schedule is not None
+    assert SteeringView.from_json(json.loads(json.dumps(view.to_json()))) == view
