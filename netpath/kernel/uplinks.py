@@ -126,12 +126,14 @@ def _resolve(interface: Interface, number: int, snapshot: Snapshot, logical: Map
         addresses=addresses,
         main_default=link.index in _best_default_devices(snapshot, family),
         connected=tuple(sorted({r.dst for r in snapshot.networks[family] if r.oif == link.index})),
+        resolvers=interface.resolvers,
     )
     return Resolved(uplink, True, f"{device} is up, " + (f"gateway {gateway}" if gateway else "point-to-point"))
 
 
 def _down(interface: Interface, number: int, reason: str) -> Resolved:
-    return Resolved(Uplink(interface.name, number, interface.family, None, None, (), False, ()), False, reason)
+    down = Uplink(interface.name, number, interface.family, None, None, (), False, (), interface.resolvers)
+    return Resolved(down, False, reason)
 
 
 def _obstacle(device: str, link: Link | None, addresses: Iterable[str], family: str, snapshot: Snapshot) -> str:

@@ -48,7 +48,9 @@ class Switch:
         self.usable = applied.usable
         late = wanted ^ applied.usable
         policies = [p.name for p in applied.view.policies] if self._written else _concerned(applied.view, late)
-        if policies and not self._swap(applied.view, wanted, policies, "load"):
+        if (policies or ((late or self._written) and applied.view.resolvers)) and not self._swap(
+            applied.view, wanted, policies, "load"
+        ):
             return False
         self.usable = wanted
         if old is None:
@@ -67,7 +69,7 @@ class Switch:
             return True
         started = time.perf_counter()
         policies = _concerned(view, usable ^ before)
-        if policies and not self._swap(view, usable, policies, cause):
+        if (policies or view.resolvers) and not self._swap(view, usable, policies, cause):
             return False
         self.usable = usable
         switched = time.perf_counter()

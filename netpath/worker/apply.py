@@ -26,12 +26,13 @@ from netpath.config import Loaded, loads
 from netpath.config.problems import Problem
 from netpath.kernel import cgroup, nftdump, routing, sysctl, uplinks
 from netpath.kernel.nft import Nft, NftError
-from netpath.model import Config, State
+from netpath.model import Config, Rule, State
 from netpath.statedir import IDS, RULESET, SYSCTLS, StateDir
 from netpath.steering.marks import MarkSpace, assign_ids
 from netpath.steering.policy import SteeringView, served
 from netpath.steering.routing import desired
 from netpath.steering.ruleset import ruleset
+from netpath.worker import domains
 from netpath.worker.devices import with_devices
 from netpath.worker.stop import DEFAULT_PRIORITY, stop
 
@@ -119,19 +120,23 @@ def _bring_up(
     usable = _usable(config, up, request.get("states", {}), request.get("disabled", ()))
     table = config.globals.nft_table
     steered, absent = with_devices(config, links, str(source.path))
+    existing_sets = nftdump.sets(table)
     text = ruleset(
         steered,
         links,
         usable,
         rule_counters=nftdump.rule_counters(table, prefix="r"),
         existing_chains=nftdump.chains(table),
-        existing_sets=nftdump.sets(table),
+        existing_sets=existing_sets,
         cgroups=_cgroups(config, ids),
+        waiting=_waiting(config, steered),
     )
     wanted = desired(config, links)
     here = (table, config.globals.rule_priority)
     places = state.places()
     unsaved = _unsaved(state, lambda: state.keep_places([*(p for p in places if p != here), here]))
+    if domains.unmade(config, existing_sets):
+        unsaved += _unsaved(state, lambda: domains.forget_restart(state))
     changes = routing.apply(wanted, phase="add")
     with Nft() as nft:
         try:
@@ -145,11 +150,13 @@ def _bring_up(
         routing.purge(config.globals.rule_priority)
     unsaved += _unsaved(state, lambda: _remember(state, source, text, {**known, **ids}, here))
     strict = _loosen(state, [u.device for u in links if u.device])
-    problems = [*source.loaded.problems, *absent, *_refused(source, [*changes.warnings, *unsaved[:1], *strict])]
+    named = domains.as_problems(domains.settle(state, config), str(source.path))
+    refused = _refused(source, [*changes.warnings, *unsaved[:1], *strict])
+    problems = [*source.loaded.problems, *absent, *named, *refused]
     return handover.Applied(
         globals=config.globals,
         interfaces=config.interfaces,
-        view=SteeringView.of(config, ids),
+        view=SteeringView.of(config, ids, links),
         families=served(config),
         uplinks=tuple(links),
         up=up,
@@ -159,6 +166,12 @@ def _bring_up(
         removed=removed,
         warnings=tuple(p.as_dict() for p in foremost(problems, MOST_PROBLEMS)),
     )
+
+
+def _waiting(config: Config, steered: Config) -> list[Rule]:
+    """Rules that are left out while their device is away."""
+    here = {rule.name for rule in steered.rules}
+    return [rule for rule in config.rules if rule.name not in here]
 
 
 def _back(where: paths.Paths, state: StateDir, ids: Mapping[str, int], snapshot: uplinks.Snapshot) -> None:

@@ -44,7 +44,7 @@ def rule(*options: str) -> Rule:
 
 def test_defaults_of_globals() -> None:
     for text in ("", "config globals\n", "config globals 'globals'\n"):
-        assert config(text).globals == Globals(True, "netpath", 0x3F00, 6000, (), False, "notice")
+        assert config(text).globals == Globals(True, "netpath", 0x3F00, 6000, (), False, "notice", True, "", "auto")
 
 
 def test_defaults_of_an_interface() -> None:

@@ -65,7 +65,7 @@ class Case:
         wanted = self.wanted
         if "swap" in wanted:
             made, uplinks, usable = self.world()
-            return swap(SteeringView.of(made, {u.name: u.id for u in uplinks}), usable, wanted["swap"])
+            return swap(SteeringView.of(made, {u.name: u.id for u in uplinks}, uplinks), usable, wanted["swap"])
         text = self.full()
         if "show" not in wanted:
             return text

@@ -27,6 +27,7 @@ from netpath.model import (
     Uplink,
 )
 from netpath.steering.interpret import PORT_PROTOCOLS, Flow
+from netpath.steering.names import domain_key
 
 GLOBALS: dict[str, Any] = {
     "enabled": True,
@@ -36,6 +37,9 @@ GLOBALS: dict[str, Any] = {
     "rt_table_lookup": (),
     "logging": True,
     "loglevel": "info",
+    "dns_failover": True,
+    "dnsmasq_dir": "",
+    "dnsmasq_restart": "none",
 }
 NO_TRACKING = Tracking(
     method=TrackMethod.NONE,
@@ -95,6 +99,8 @@ def rule(name: str, use: str = "default", **options: Any) -> Rule:
                 spec[option] = RangeSpec(*_split(words, _range))
             case "src_iface" | "src_mac":
                 spec[option] = NameSpec(*_split(words, str))
+            case "domains":
+                spec[option] = tuple(words)
             case _:
                 spec[option] = words
     return Rule(**spec)
@@ -208,6 +214,7 @@ _RANDOM: Mapping[str, Any] = {
     "src_mac": lambda random, _: _random_names(random, MACS),
     "dscp": _random_dscp,
     "nft_set": lambda random, _: random.choice(SETS),
+    "domains": lambda random, _: random.choice((("near.example",), ("near.example", "far.example"))),
 }
 
 
@@ -230,8 +237,12 @@ def random_flow(random: Random, rules: Sequence[Rule], ingress: Sequence[tuple[s
         iface=iface,
         mac=mac,
         dscp=random.choice((0, 0, 7, 8, 9, 10, 12, 13, 46)),
-        sets=frozenset(s for s in SETS if random.random() < 0.3),
+        sets=frozenset(s for s in (*SETS, *_domain_keys(rules)) if random.random() < 0.3),
     )
+
+
+def _domain_keys(rules: Sequence[Rule]) -> list[str]:
+    return [domain_key(rule.name, rule.domains) for rule in rules if rule.domains]
 
 
 def _near_range(random: Random, spec: RangeSpec, highest: int, otherwise: int) -> int:

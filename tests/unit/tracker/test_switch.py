@@ -28,7 +28,7 @@ from netpath.steering.policy import SteeringView
 from netpath.tracker.journal import Journal, Log
 from netpath.tracker.switch import Switch
 
-GLOBALS = Globals(True, "netpath", 0x3F00, 6000, (), False, "notice")
+GLOBALS = Globals(True, "netpath", 0x3F00, 6000, (), False, "notice", True, "", "none")
 TRACKING = Tracking(TrackMethod.NONE, (), 1, 1, 56, 60, None, 1, 1, 1, False, 3, 3, 0, None, False, "example.com", 443)
 IDS = {"wan": 1, "lte": 2}
 FAILOVER = (("wan", 1), ("lte", 2))
@@ -90,7 +90,7 @@ def applied(
         Policy(name, tuple(Member(n, n, metric, 1) for n, metric in members), Mode.FAILOVER, LastResort.UNREACHABLE)
         for name, members in (policies or {"p": FAILOVER}).items()
     )
-    view = SteeringView("netpath", MarkSpace(mask), IDS, dict.fromkeys(IDS, "ipv4"), made, ())
+    view = SteeringView("netpath", MarkSpace(mask), IDS, dict.fromkeys(IDS, "ipv4"), made, (), {})
     return Applied(replace(GLOBALS, mark_mask=mask), interfaces, view, ("ipv4",), (), {}, {}, usable, 0, 0, ())
 
 
