@@ -69,7 +69,7 @@ class _Case:
 
     def answer(self) -> Reply:
         flow = self.flow
-        if flow.iface in {u.device for u in self.uplinks}:
+        if flow.iface is not None and flow.iface in {u.device for u in self.uplinks}:
             self.why.append(f"it comes in by the uplink device {flow.iface}: its replies will leave there")
             return self._main()
         if flow.family not in served(self.config):
