@@ -59,7 +59,8 @@ class Dnsmasq:
             f"[ -s {self.home}/pid ] && kill $(cat {self.home}/pid)\n"
             f"while [ -e {self.home}/pid ]; do sleep 0.01; done\n"
             f"exec dnsmasq --conf-file=/dev/null --conf-dir={self.directory},*.conf --pid-file={self.home}/pid "
-            f"--user=root --no-resolv --no-hosts --log-queries --log-facility={self.log} {upstream}\n"
+            "--user=root --no-resolv --no-hosts --min-cache-ttl=600 --log-queries "
+            f"--log-facility={self.log} {upstream}\n"
         )
         program.chmod(0o755)
         self.path = f"{program.parent}:{os.environ['PATH']}"

@@ -67,7 +67,7 @@ def test_each_provider_is_asked_by_its_own_uplink(
     lab: Lab, start: Start, providers: Mapping[str, Process], family: str
 ) -> None:
     """Without that both questions leave by the main default, and the second provider does not answer strangers."""
-    start(per_interface=dns(family))
+    start(per_interface=dns(family), rules=FIRST)
     for name, server in SERVERS[family].items():
         assert ask(lab, lab.router, server, "any.example")[0] == ANSWER[name]
     lab.config_file.write_text(lab.config(per_interface=dns(family), globals_={"dns_failover": 0}, rules=FIRST))

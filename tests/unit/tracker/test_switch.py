@@ -104,6 +104,21 @@ def test_policies_first_then_the_connections_of_the_dead_uplink_alone(case: Case
     assert case.since() == [P, (0x100, 0x3F00)]
 
 
+def test_questions_to_resolvers_follow_in_the_same_transaction(case: Case) -> None:
+    """Also those of an uplink that no policy names."""
+    own = {"wan": ("192.0.2.53",)}
+    for policies, chains in ({"p": FAILOVER}, P), ({"p": (("lte", 1),)}, set()):
+        made = applied(BOTH, policies=policies)
+        made = replace(made, view=replace(made.view, resolvers=own))
+        case.switch.loaded(made, BOTH)
+        case.since()
+        case.switch.to(LTE, "test")
+        assert case.since()[0] == chains | {"resolvers"}
+        case.switch.load_begins()
+        case.switch.loaded(made, LTE)
+        assert case.since()[0] == chains | {"resolvers"}, "the load did not know of the failure"
+
+
 def test_nothing_is_deleted_without_another_way(case: Case) -> None:
     case.switch.loaded(applied(WAN), WAN)
     case.switch.to(frozenset(), "test")
