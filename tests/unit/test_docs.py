@@ -161,7 +161,15 @@ def test_every_file_of_the_state_directory_is_described() -> None:
         for row in rows((ROOT / "docs/architecture.md").read_text(), "| file | holds |")
         for name in re.findall(r"`([^`]+)`", row[0])
     }
-    fixed = {statedir.IDS, statedir.STATES, statedir.RULESET, statedir.PLACES, statedir.SYSCTLS, RUN_LOG}
+    fixed = {
+        statedir.IDS,
+        statedir.STATES,
+        statedir.RULESET,
+        statedir.PLACES,
+        statedir.SYSCTLS,
+        statedir.DNSMASQ,
+        RUN_LOG,
+    }
     lock = paths.locate({}, {}).lock.name
     assert written == fixed | {lock, "applied.uci", "applied.toml"}
 
