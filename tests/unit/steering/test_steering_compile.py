@@ -15,6 +15,7 @@ from netpath.model import Rule
 from netpath.steering.boxes import Condition, name_value
 from netpath.steering.compile import MapBlock, PlainRule, compile_rules
 from netpath.steering.interpret import Flow, decide
+from netpath.steering.match import block_lines
 from tests.unit.steering.steering_worlds import DEVICES, MACS, random_flow, random_rules, rule
 
 INGRESS = [(None, None), *((d, m) for d in DEVICES for m in (None, *MACS))]
@@ -105,6 +106,14 @@ def test_neighbours_of_one_shape_become_one_map() -> None:
     assert isinstance(block, MapBlock)
     assert block.fields == ("daddr", "proto", "dport")
     assert [index for _, index in block.elements] == list(range(200))
+
+
+def test_a_rule_that_an_equal_one_leaves_nothing_to_does_no_harm() -> None:
+    """A map of one element would have no key that tells anything apart."""
+    rules = [rule("one", dest_ip="192.0.2.1"), rule("same", dest_ip="192.0.2.1"), rule("all")]
+    first, last = compile_rules(rules, "ipv4")
+    assert block_lines(first, "ipv4", str) == ["ip daddr 192.0.2.1 goto 0"]
+    assert block_lines(last, "ipv4", str) == ["goto 2"]
 
 
 def test_overlap_in_several_dimensions_starts_a_new_block() -> None:

@@ -107,8 +107,8 @@ def test_policies_first_then_the_connections_of_the_dead_uplink_alone(case: Case
 def test_questions_to_resolvers_follow_in_the_same_transaction(case: Case) -> None:
     """Also those of an uplink that no policy names."""
     own = {"wan": ("192.0.2.53",)}
-    for policies, chains in ({"p": FAILOVER}, P), ({"p": (("lte", 1),)}, set()):
-        made = applied(BOTH, policies=policies)
+    for members, chains in (FAILOVER, P), ((("lte", 1),), set()):
+        made = applied(BOTH, policies={"p": members})
         made = replace(made, view=replace(made.view, resolvers=own))
         case.switch.loaded(made, BOTH)
         case.since()
