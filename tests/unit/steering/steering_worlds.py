@@ -27,7 +27,6 @@ from netpath.model import (
     Uplink,
 )
 from netpath.steering.interpret import PORT_PROTOCOLS, Flow
-from netpath.steering.names import domain_key
 
 GLOBALS: dict[str, Any] = {
     "enabled": True,
@@ -214,7 +213,6 @@ _RANDOM: Mapping[str, Any] = {
     "src_mac": lambda random, _: _random_names(random, MACS),
     "dscp": _random_dscp,
     "nft_set": lambda random, _: random.choice(SETS),
-    "domains": lambda random, _: random.choice((("near.example",), ("near.example", "far.example"))),
 }
 
 
@@ -237,12 +235,8 @@ def random_flow(random: Random, rules: Sequence[Rule], ingress: Sequence[tuple[s
         iface=iface,
         mac=mac,
         dscp=random.choice((0, 0, 7, 8, 9, 10, 12, 13, 46)),
-        sets=frozenset(s for s in (*SETS, *_domain_keys(rules)) if random.random() < 0.3),
+        sets=frozenset(s for s in SETS if random.random() < 0.3),
     )
-
-
-def _domain_keys(rules: Sequence[Rule]) -> list[str]:
-    return [domain_key(rule.name, rule.domains) for rule in rules if rule.domains]
 
 
 def _near_range(random: Random, spec: RangeSpec, highest: int, otherwise: int) -> int:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 
@@ -16,6 +17,7 @@ from netpath.steering.boxes import Condition, name_value
 from netpath.steering.compile import MapBlock, PlainRule, compile_rules
 from netpath.steering.interpret import Flow, decide
 from netpath.steering.match import block_lines
+from netpath.steering.names import domain_key
 from tests.unit.steering.steering_worlds import DEVICES, MACS, random_flow, random_rules, rule
 
 INGRESS = [(None, None), *((d, m) for d in DEVICES for m in (None, *MACS))]
@@ -84,6 +86,22 @@ def test_long_lists_decide_like_the_interpreter(seed: int) -> None:
     compiled = {f: compile_rules(rules, f) for f in FAMILIES}
     for _ in range(300):
         flow = random_flow(random, rules, INGRESS)
+        decided = evaluate(compiled[flow.family], flow)
+        assert (None if decided is None else rules[decided]) == decide(rules, flow)[0]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_rules_by_domain_decide_like_the_interpreter(seed: int) -> None:
+    """The same rules with domains where they had sets; what dnsmasq has found is drawn by lot."""
+    random = Random(seed)
+    found = random_rules(random, 60, ("a",))
+    rules = [replace(r, nft_set=None, domains=(f"{r.nft_set}.example",)) if r.nft_set else r for r in found]
+    keys = [domain_key(r.name, r.domains) for r in rules if r.domains]
+    assert keys
+    compiled = {f: compile_rules(rules, f) for f in FAMILIES}
+    for _ in range(300):
+        held = frozenset(key for key in keys if random.random() < 0.5)
+        flow = replace(random_flow(random, rules, INGRESS), sets=held)
         decided = evaluate(compiled[flow.family], flow)
         assert (None if decided is None else rules[decided]) == decide(rules, flow)[0]
 
