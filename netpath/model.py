@@ -67,6 +67,12 @@ class Globals:
     """Routing tables, beside main, whose specific routes win over every rule."""
     logging: bool
     loglevel: str
+    dns_failover: bool
+    """Whether the router asks the resolvers of an uplink by that uplink, and only while it is usable."""
+    dnsmasq_dir: str
+    """Directory of dnsmasq's configuration files that gets ours; "": found by looking where dnsmasq reads them."""
+    dnsmasq_restart: str
+    """How dnsmasq is restarted: "auto", "systemd", "init" or "none"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,8 @@ class Interface:
     flush_conntrack: tuple[str, ...]
     """Events (mwan3's ifup, ifdown, connected, disconnected) that delete this uplink's conntrack entries."""
     metered: bool
+    resolvers: tuple[str, ...] = ()
+    """DNS servers of this uplink, of its family."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +233,8 @@ class Rule:
     dscp: RangeSpec = field(default_factory=RangeSpec)
     nft_set: str | None = None
     """A set of our own table (mwan3's `ipset`), created empty when missing; matches the destination."""
+    domains: tuple[str, ...] = ()
+    """Names in lower case ASCII, each with everything below it, that dnsmasq found the destination under."""
     sticky: bool = False
     timeout: int = 600
     """Seconds a sticky client keeps its uplink after its last new connection."""
@@ -260,7 +270,7 @@ class Uplink:
     """True when the kernel's best default route of this family uses this device."""
     connected: tuple[str, ...]
     """Prefixes, other than default, that the main table routes through the device."""
+    resolvers: tuple[str, ...] = ()
+    """Its DNS servers: the configured ones, also while it is down, else those that netifd knows of."""
     prefixes: tuple[str, ...] = ()
     """IPv6 prefixes that are delegated by this uplink, as far as netifd knows of them."""
-    resolvers: tuple[str, ...] = ()
-    """Addresses of this uplink's name servers, as far as netifd knows of them."""

@@ -18,6 +18,7 @@ STATES = "state.json"
 RULESET = "ruleset.nft"
 PLACES = "places.json"
 SYSCTLS = "sysctl.json"
+DNSMASQ = "dnsmasq.json"
 USAGE = "usage.json"
 POLICIES = "policies-LOAD.nft"
 """LOAD is the name of a full load."""
@@ -103,7 +104,7 @@ class StateDir:
     def forget(self) -> None:
         """Remove what describes a standing kernel state; ids stay, so that a later start numbers uplinks alike, and so
         does the use of quotas."""
-        for name in (STATES, RULESET, PLACES, SYSCTLS, "applied.uci", "applied.toml"):
+        for name in (STATES, RULESET, PLACES, SYSCTLS, DNSMASQ, "applied.uci", "applied.toml"):
             (self.root / name).unlink(missing_ok=True)
         self.drop_policies()
 

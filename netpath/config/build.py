@@ -118,6 +118,9 @@ def _globals(sections: Sequence[Parsed], report: Report) -> tuple[Globals, Parse
         rt_table_lookup=section.get("rt_table_lookup", tuple),
         logging=section.get("logging", bool),
         loglevel=section.get("loglevel", str),
+        dns_failover=section.get("dns_failover", bool),
+        dnsmasq_dir=section.get("dnsmasq_dir", str),
+        dnsmasq_restart=section.get("dnsmasq_restart", str),
     )
     return result, found[0] if found else None
 
@@ -132,6 +135,10 @@ def _interface(section: Parsed, report: Report, *, mwan3: bool) -> Interface:
     gateway = section.maybe("gateway", str)
     if gateway is not None and (address_number(gateway) or (family,))[0] != family:
         report.error(section, "gateway", f"not an {family} address", f"write an {family} address, or change family")
+    for resolver in section.get("dns", tuple):
+        if (address_number(resolver) or (family,))[0] != family:
+            fix = f"write it in the {'ipv4' if family == 'ipv6' else 'ipv6'} interface of this uplink"
+            report.error(section, "dns", f"not an {family} address", fix, item=resolver)
     return Interface(
         name=section.name,
         enabled=enabled,
@@ -142,6 +149,7 @@ def _interface(section: Parsed, report: Report, *, mwan3: bool) -> Interface:
         tracking=_tracking(section, family, report),
         flush_conntrack=section.get("flush_conntrack", tuple),
         metered=section.get("metered", bool),
+        resolvers=section.get("dns", tuple),
     )
 
 
@@ -232,6 +240,7 @@ def _rule(section: Parsed, draft: Draft, report: Report) -> Rule | None:
     if policy is not None and policy not in SPECIAL_POLICIES and policy not in draft.policies:
         _undefined(section, "policy", policy, [*draft.policies, *SPECIAL_POLICIES], report)
     _check_ports(section, report)
+    _check_domains(section, report)
     if policy is None:
         return None  # missing or malformed, reported by parse
     return Rule(
@@ -247,6 +256,7 @@ def _rule(section: Parsed, draft: Draft, report: Report) -> Rule | None:
         src_mac=section.get("src_mac", NameSpec),
         dscp=section.get("dscp", RangeSpec),
         nft_set=section.maybe("nft_set", str),
+        domains=section.get("domain", tuple),
         sticky=section.get("sticky", bool),
         timeout=section.get("timeout", int),
         logging=section.get("logging", bool),
@@ -280,3 +290,17 @@ def _check_ports(section: Parsed, report: Report) -> None:
         if (ports.any_of or ports.none_of) and not with_ports:
             message = "ports need a protocol that has them"
             report.error(section, option, message, "add option proto 'tcp' or 'udp' (or both: 'tcp udp')")
+
+
+def _check_domains(section: Parsed, report: Report) -> None:
+    if not section.get("domain", tuple):
+        return
+    for option in ("dest_ip", "nft_set"):
+        if option in section.entries:
+            message = "domain names the destination already"
+            report.error(section, option, message, "write two rules with the same policy, one for each")
+    for written in section.entries["domain"].values:
+        for word in written.split():
+            if word.startswith("*."):
+                message = f"{word[2:]} itself matches too, as dnsmasq knows no difference"
+                report.warning(section, "domain", message, f"write {word[2:]}", item=word)

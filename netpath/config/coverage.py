@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from netpath.model import AddressMatch, AddressSpec, NameSpec, RangeSpec, Rule
+from netpath.steering.domains import below
 
 _FAMILIES = ("ipv4", "ipv6")
 _MAX_CANDIDATES = 64
@@ -91,6 +92,7 @@ def _covers(wide: Rule, narrow: Rule, family: str) -> bool:
     return (
         wide.family in ("any", family)
         and wide.nft_set in (None, narrow.nft_set)
+        and _domains_within(wide.domains, narrow.domains)
         and _ranges_within(wide.dest_port, narrow.dest_port)
         and _ranges_within(wide.src_port, narrow.src_port)
         and _ranges_within(wide.proto, narrow.proto)
@@ -100,6 +102,10 @@ def _covers(wide: Rule, narrow: Rule, family: str) -> bool:
         and _addresses_within(wide.dest_ip, narrow.dest_ip, family)
         and _addresses_within(wide.src_ip, narrow.src_ip, family)
     )
+
+
+def _domains_within(wide: Sequence[str], narrow: Sequence[str]) -> bool:
+    return not wide or (bool(narrow) and all(any(below(name, domain) for domain in wide) for name in narrow))
 
 
 def _addresses_within(wide: AddressSpec, narrow: AddressSpec, family: str) -> bool:

@@ -24,6 +24,7 @@ def describe(rule: Rule) -> str:
         ("dest_port", _ranges(rule.dest_port)),
         ("dscp", _ranges(rule.dscp)),
         ("nft_set", rule.nft_set or ""),
+        ("domain", ",".join(rule.domains)),
     )
     return " ".join(f"{option} {value}" for option, value in criteria if value) or "any"
 

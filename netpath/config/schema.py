@@ -60,6 +60,27 @@ GLOBALS = SectionKind(
             spellings={"err": "error", "warn": "warning"},
         ),
         Option(
+            "dns_failover",
+            kinds.BOOL,
+            "1",
+            "The router asks the servers in an uplink's `dns` by that uplink, and not at all while it is down.",
+        ),
+        Option(
+            "dnsmasq_dir",
+            kinds.DIRECTORY,
+            "auto",
+            "Where dnsmasq reads netpath.conf, made for rules with `domain`. auto: every conf-dir of OpenWrt's "
+            "dnsmasq, else /etc/dnsmasq.d.",
+        ),
+        Option(
+            "dnsmasq_restart",
+            kinds.CHOICE,
+            "auto",
+            "How dnsmasq is restarted when netpath.conf has changed: systemd (`systemctl try-restart dnsmasq`), init "
+            "(`/etc/init.d/dnsmasq restart`), auto (what is there), or none.",
+            choices=("auto", "systemd", "init", "none"),
+        ),
+        Option(
             "rtmon_interval",
             kinds.IGNORED,
             None,
@@ -287,6 +308,13 @@ INTERFACE = SectionKind(
             "flush_conntrack",
             choices=(*kinds.CONNTRACK_EVENTS, "never", "always"),
         ),
+        Option(
+            "dns",
+            kinds.RESOLVERS,
+            None,
+            "DNS servers of this uplink, as its provider names them; see `dns_failover`.",
+            default_note="none",
+        ),
         Option("metered", kinds.BOOL, "0", "Traffic there costs money: shown, and spared where there is a choice."),
         *(replace(option, tracking=True) for option in _TRACKING),
         _COMMENT,
@@ -429,6 +457,13 @@ RULE = SectionKind(
             None,
             "Set that must hold the destination: NAME_4 and NAME_6 in NetPath's table, filled by dnsmasq or scripts.",
             "ipset",
+            default_note="any",
+        ),
+        Option(
+            "domain",
+            kinds.DOMAINS,
+            None,
+            "Destinations by name: example.com is itself and all below it. The clients must ask this router's dnsmasq.",
             default_note="any",
         ),
         Option("sticky", kinds.BOOL, "0", "A client stays on the uplink it got.", "sticky"),

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable
 
 from netpath.model import AddressMatch
+from netpath.steering.resolvers import may_be_elsewhere
 
 
 class BadValueError(Exception):
@@ -31,6 +32,9 @@ _HOSTNAME = re.compile(r"(?=.{1,253}\.?$)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A
                        r"[A-Za-z_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?", re.ASCII)  # fmt: skip
 _TARGET = re.compile(r"[A-Za-z0-9_.:/\[\]?&=%+~,@-]{1,255}", re.ASCII)
 _URL = re.compile(r"https?://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(?P<port>[0-9]{1,5}))?(?:/.*)?", re.ASCII)
+_DOMAIN = re.compile(r"(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*"
+                     r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)  # fmt: skip
+_DIRECTORY = re.compile(r"(?:/[A-Za-z0-9_+-][A-Za-z0-9_.+-]*){1,32}/?", re.ASCII)
 _MAC = re.compile(r"[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}", re.ASCII)
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(ms|s|m|h)?", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
@@ -178,8 +182,8 @@ def parse_nft_table(text: str) -> str:
 def parse_set_name(text: str) -> str:
     if not _SET_NAME.fullmatch(text) or text in _NFT_KEYWORDS:
         raise BadValueError("not a set name that nft takes", "use letters, digits, _, - and ., like streaming")
-    if text.startswith("st_"):
-        raise BadValueError("names with st_ are kept for sticky rules", "choose another name")
+    if text.startswith(("st_", "dom_")):
+        raise BadValueError("names with st_ and dom_ are kept for sticky and domain rules", "choose another name")
     return text
 
 
@@ -187,6 +191,53 @@ def parse_hostname(text: str) -> str:
     if not _HOSTNAME.fullmatch(text):
         raise BadValueError("not a host name", "write a name like example.com")
     return text
+
+
+def parse_domain(text: str) -> str:
+    """A domain in lower case ASCII (RFC 5890 A-labels), without the dots and the "*." that people write around it."""
+    name = text.removeprefix("*.").strip(".").lower()
+    if address_number(name) is not None:
+        raise BadValueError("an address, not a domain", "write it as dest_ip in a rule of its own")
+    if not name.isascii():
+        name = _ascii_domain(name)
+    if not _DOMAIN.fullmatch(name):
+        raise BadValueError("not a domain", "write a name like example.com, which stands for all below it too")
+    return name
+
+
+_CHANGED_BY_IDNA_2008 = frozenset("\u00df\u03c2\u200c\u200d")
+"""Characters (sharp s, final sigma, joiners) that the standard library's IDNA 2003 makes another name of."""
+
+
+def _ascii_domain(name: str) -> str:
+    fix = "write its ASCII form, which begins with xn--"
+    if not _CHANGED_BY_IDNA_2008.isdisjoint(name):
+        raise BadValueError("has a letter that is written in different ways in ASCII", fix)
+    try:
+        return name.encode("idna").decode("ascii").lower()
+    except (UnicodeError, LookupError) as error:  # LookupError: a Python without that codec
+        raise BadValueError(f"cannot be written in ASCII ({error})", fix) from error
+
+
+def parse_directory(text: str) -> str:
+    """An absolute path of harmless characters; "" for "auto"."""
+    if text == "auto":
+        return ""
+    if not _DIRECTORY.fullmatch(text):
+        raise BadValueError("not a directory", "write auto, or an absolute path like /etc/dnsmasq.d")
+    return text.rstrip("/")
+
+
+def parse_resolver(text: str) -> str:
+    """Address of a DNS server that can be on another machine, in its usual spelling."""
+    found = address_number(parse_address(text))
+    assert found is not None  # parse_address has seen to it
+    family, number = found
+    length, inet = (4, socket.AF_INET) if family == "ipv4" else (16, socket.AF_INET6)
+    address = socket.inet_ntop(inet, number.to_bytes(length, "big"))
+    if not may_be_elsewhere(address):
+        raise BadValueError("no DNS server of an uplink has such an address", "leave it out")
+    return address
 
 
 def address_number(text: str) -> tuple[str, int] | None:

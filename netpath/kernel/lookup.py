@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from struct import Struct
 
 from netpath.kernel import netlink, rtnl
-from netpath.kernel.netlink import Message, NetlinkError, NetlinkSocket, nested, text
+from netpath.kernel.netlink import Message, NetlinkError, NetlinkSocket, attributes, each_attribute, nested, text
 
 _RTA_MARK = 16
 _ROUTE_LOCAL = 2
@@ -66,6 +66,24 @@ def has_element(table: str, set_name: str, key: bytes) -> bool:
             return False
         raise
     return True
+
+
+def count_elements(table: str, set_name: str) -> int:
+    """How many elements a set of an inet table holds; 0 also without such a set. Not for sets with intervals."""
+    body = _NFGENMSG.pack(_NFPROTO_INET, 0, 0) + text(_ELEM_LIST_TABLE, table) + text(_ELEM_LIST_SET, set_name)
+
+    def elements(kind: int, answer: memoryview) -> int:
+        del kind
+        found = attributes(answer, _NFGENMSG.size).get(_ELEM_LIST_ELEMENTS)
+        return sum(1 for _ in each_attribute(found)) if found else 0
+
+    try:
+        with NetlinkSocket(netlink.NETLINK_NETFILTER) as sock:
+            return sum(sock.dump(Message(_NFT_GETSETELEM, 0, body), elements))
+    except NetlinkError as error:
+        if error.errno == errno.ENOENT:
+            return 0
+        raise
 
 
 def _name(index: int) -> str | None:

@@ -28,6 +28,7 @@ _HEADER = _NFGENMSG.pack(_NFPROTO_INET, 0, 0)
 
 _TABLE = 1
 """NFTA_TABLE_NAME, and NFTA_{CHAIN,RULE,SET,OBJ}_TABLE alike."""
+_TABLE_HANDLE = 4
 _CHAIN_NAME = 3
 _RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS, _RULE_USERDATA = 2, 3, 4, 7
 _COMMENT = 0
@@ -56,6 +57,17 @@ def table_exists(table: str) -> bool:
                 return False
             raise
     return True
+
+
+def table_handle(table: str) -> int | None:
+    """A number that the table has for as long as it lives: one that is made anew after it was deleted has another."""
+
+    def handle(kind: int, body: memoryview) -> int | None:
+        del kind
+        found = attributes(body, _NFGENMSG.size)
+        return _be(found[_TABLE_HANDLE]) if to_text(found[_TABLE]) == table else None
+
+    return next(iter(_dump(_GETTABLE, b"", handle)), None)
 
 
 def table_intact(table: str, chains: Sequence[str] = _VITAL) -> bool:

@@ -10,6 +10,7 @@ from netpath.kernel import netifd, rtnl
 from netpath.kernel.netifd import Dump, Logical
 from netpath.kernel.rtnl import FAMILIES, Address, Link, RouteEntry, RuleEntry
 from netpath.model import Interface, Uplink
+from netpath.steering.resolvers import may_be_elsewhere
 
 _ADMINISTRATIVE = frozenset((rtnl.PROTOCOL_KERNEL, rtnl.PROTOCOL_BOOT, rtnl.PROTOCOL_STATIC))
 _ADVERTISED = frozenset((rtnl.PROTOCOL_RA, rtnl.PROTOCOL_DHCP))
@@ -135,7 +136,7 @@ def _resolve(interface: Interface, number: int, snapshot: Snapshot, logical: Dum
         main_default=link.index in _best_default_devices(snapshot, family),
         connected=tuple(sorted({r.dst for r in snapshot.networks[family] if r.oif == link.index})),
         prefixes=known.prefixes if known and family == "ipv6" else (),
-        resolvers=known.resolvers if known else (),
+        resolvers=interface.resolvers or _resolvers(known, family),
     )
     return Resolved(uplink, True, f"{device} is up, " + (f"gateway {gateway}" if gateway else "point-to-point"))
 
@@ -164,8 +165,15 @@ def _own(addresses: tuple[str, ...], known: Logical | None, logical: Dump) -> tu
     return own or addresses
 
 
+def _resolvers(known: Logical | None, family: str) -> tuple[str, ...]:
+    """Name servers of the family that netifd has for an interface, without those that a LAN or this machine has."""
+    found = known.resolvers if known else ()
+    return tuple(a for a in found if (":" in a) == (family == "ipv6") and may_be_elsewhere(a))
+
+
 def _down(interface: Interface, number: int, reason: str) -> Resolved:
-    return Resolved(Uplink(interface.name, number, interface.family, None, None, (), False, ()), False, reason)
+    down = Uplink(interface.name, number, interface.family, None, None, (), False, (), interface.resolvers)
+    return Resolved(down, False, reason)
 
 
 def _obstacle(device: str, link: Link | None) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from netpath.model import AddressMatch, AddressSpec, NameSpec, RangeSpec, Rule
 from netpath.steering.interpret import PORT_PROTOCOLS
+from netpath.steering.names import domain_key
 
 Interval = tuple[int, int]
 """First and last value, inclusive."""
@@ -29,7 +30,7 @@ class Condition:
     """One test of one field.
 
     `kind` is "in" (any of `spans`), "out" (none of them), "masked" or "unmasked" (value & mask is, is not, `value`) or
-    "member" (the destination is in the set `name`).
+    "member" (the destination is in the set `name`) or "domain" (the same for the sets of a rule with domains).
     """
 
     field: str
@@ -90,6 +91,8 @@ def criteria(rule: Rule, family: str) -> Criteria | None:
         reader.needs_ports()
     if rule.nft_set is not None:
         reader.conditions.append(Condition("daddr", "member", name=rule.nft_set))
+    if rule.domains:
+        reader.conditions.append(Condition("daddr", "domain", name=domain_key(rule.name, rule.domains)))
     return reader.result()
 
 

@@ -15,6 +15,7 @@ from netpath.model import Uplink
 from netpath.steering.marks import MarkSpace, sharing_a_device
 from netpath.steering.names import device, digit
 from netpath.steering.policy import ADDRESS, FAMILIES
+from netpath.steering.resolvers import CHAIN, QUESTIONS
 
 Chains = dict[str, list[str]]
 
@@ -39,6 +40,8 @@ class Standing:
     """Families that NetPath steers; packets of others pass."""
     more_tables: bool
     """Whether routing tables beside main win over the rules."""
+    resolvers: bool
+    """Whether some uplink has DNS servers of its own."""
 
 
 _FEW = 5
@@ -109,6 +112,8 @@ def own_traffic(standing: Standing) -> Chains:
         "output": [
             *_probes_of_shared_devices(standing),
             f"meta mark & {marks.mask:#x} != 0 jump inherited",
+            # Before the connection's mark counts: also a question under way is not for a dead uplink's server.
+            *([f"oifname {devices} {QUESTIONS} jump {CHAIN}"] if standing.resolvers and devices else []),
             # Before the next rule: a reply to what came in by an uplink leaves by it even if the main default does not.
             *_restore(standing),
             f"oifname != {devices} accept" if devices else "accept",

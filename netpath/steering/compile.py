@@ -88,7 +88,6 @@ class _Line(_Single):
     def __init__(self, field: str, first: int, found: Criteria) -> None:
         super().__init__(first, found)
         self._field = field
-        self._rules = 0
         self._taken: list[tuple[int, int, int]] = []
         """First value, last value, rule; sorted."""
 
@@ -96,7 +95,6 @@ class _Line(_Single):
         return spans.keys() == {self._field}
 
     def add(self, rule: int, spans: Mapping[str, Spans]) -> None:
-        self._rules += 1
         for interval in spans[self._field]:
             for first, last in list(self._gaps(interval)):
                 insort(self._taken, (first, last, rule))
@@ -125,7 +123,7 @@ class _Line(_Single):
             yield start, last
 
     def finished(self) -> MapBlock | PlainRule:
-        if self._rules == 1:
+        if len({rule for _, _, rule in self._taken}) == 1:  # alone, or it left nothing to the others
             return super().finished()
         return MapBlock((self._field,), tuple((((a, b),), rule) for a, b, rule in self._taken))
 

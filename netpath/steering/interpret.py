@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from netpath.model import AddressMatch, AddressSpec, NameSpec, RangeSpec, Rule
+from netpath.steering.names import domain_key
 
 PORT_PROTOCOLS = frozenset((6, 17, 33, 132, 136))
 """tcp, udp, dccp, sctp, udplite: the protocols that have ports where nft's `th sport` looks for them."""
@@ -30,7 +31,7 @@ class Flow:
     """Source MAC address, lower case; None for the router's own traffic and devices without such addresses."""
     dscp: int
     sets: frozenset[str]
-    """Names of the rules' nft sets that hold the destination."""
+    """Names of the rules' nft sets, and the `names.domain_key` of rules with domains, that hold the destination."""
 
 
 def decide(rules: Sequence[Rule], flow: Flow) -> tuple[Rule | None, list[tuple[str, str]]]:
@@ -89,4 +90,5 @@ _CRITERIA: tuple[tuple[str, Callable[[Rule, Flow], bool]], ...] = (
     ("src_mac", lambda rule, flow: _has_name(rule.src_mac, flow.mac)),
     ("dscp", lambda rule, flow: _in_range(rule.dscp, flow.dscp)),
     ("nft_set", lambda rule, flow: rule.nft_set is None or rule.nft_set in flow.sets),
+    ("domain", lambda rule, flow: not rule.domains or domain_key(rule.name, rule.domains) in flow.sets),
 )

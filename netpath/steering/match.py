@@ -8,7 +8,7 @@ from socket import AF_INET, AF_INET6, inet_ntop
 
 from netpath.steering.boxes import Condition, Interval, Spans, others, top
 from netpath.steering.compile import MapBlock, PlainRule
-from netpath.steering.names import device, user_set
+from netpath.steering.names import device, domain_set, user_set
 
 _KEYS = {
     "iface": "iifname",
@@ -64,6 +64,8 @@ def _condition(condition: Condition, family: str) -> str:
             return f"{came_in}{key} != {_set(field, condition.spans, family)}"
         case "member":
             return f"{key} @{user_set(condition.name, family)}"
+        case "domain":
+            return f"{key} @{domain_set(condition.name, family)}"
         case kind:
             mask, value = address(condition.mask, family), address(condition.value, family)
             return f"{key} & {mask} {'==' if kind == 'masked' else '!='} {value}"

@@ -6,6 +6,7 @@ Nothing else in this room puts a configured name into nft text. The tracker load
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from string import ascii_letters, digits, hexdigits
 
 _IDENTIFIER = frozenset(ascii_letters + digits + "_.-")
@@ -74,6 +75,20 @@ def sticky_set(key: str, family: str, uplink: int) -> str:
 def user_set(name: str, family: str) -> str:
     """The set of our table behind a rule's `nft_set`, one a family: what dnsmasq's `nftset` has to name."""
     return f"{part(name)}_{digit(family)}"
+
+
+def domain_key(rule: str, domains: Sequence[str]) -> str:
+    """What the sets of a rule with domains are called. Other domains, other sets: no address stays behind."""
+    return f"dom_{part(rule)}_{_stable_hash(' '.join(sorted(domains))):08x}"
+
+
+def domain_set(key: str, family: str) -> str:
+    """Addresses that dnsmasq has found under the domains of a rule; `key` is its `domain_key`."""
+    return f"{key}_{digit(family)}"
+
+
+def is_domain_set(name: str) -> bool:
+    return name.startswith("dom_") and name[-2:] in ("_4", "_6") and _looks_hashed(name[:-2])
 
 
 def _quotable(character: str) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Text of the chains that change at a transition: policies (`pol_*`) and sticky rules (`sk_*`).
+"""Text of the chains that change at a transition: policies (`pol_*`), sticky rules (`sk_*`) and `resolvers`.
 
 `swap` is the failover path. It flushes and refills chains and nothing else: element commands would make libnftables
 read every set of the machine. The tracker loads this module: no heavy imports.
@@ -11,9 +11,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from netpath.model import Config, LastResort, Member, Mode, Policy, Quota, Rule, Schedule
+from netpath.model import Config, LastResort, Member, Mode, Policy, Quota, Rule, Schedule, Uplink
 from netpath.steering.marks import MarkSpace
 from netpath.steering.names import part, policy_chain, sticky_chain, sticky_set
+from netpath.steering.resolvers import CHAIN, resolver_lines
 from netpath.steering.schedule import closing
 from netpath.steering.slots import SlotPlan, active, plan
 
@@ -46,10 +47,13 @@ class SteeringView:
     """Interface -> "ipv4" or "ipv6"."""
     policies: tuple[Policy, ...]
     sticky: tuple[StickyRule, ...]
+    resolvers: Mapping[str, tuple[str, ...]]
+    """Interface -> its DNS servers, in the order of the configuration; empty without `dns_failover`."""
 
     @classmethod
-    def of(cls, config: Config, ids: Mapping[str, int]) -> SteeringView:
-        """The view of a configuration whose interfaces have `ids`."""
+    def of(cls, config: Config, ids: Mapping[str, int], uplinks: Sequence[Uplink] = ()) -> SteeringView:
+        """The view of a configuration whose interfaces have `ids`; `uplinks` know their resolvers."""
+        enabled = {i.name for i in config.interfaces if i.enabled and config.globals.dns_failover}
         policies = {p.name for p in config.policies}
         return cls(
             table=config.globals.nft_table,
@@ -58,6 +62,7 @@ class SteeringView:
             families={i.name: i.family for i in config.interfaces},
             policies=config.policies,
             sticky=tuple(_sticky(r) for r in config.rules if r.sticky and r.policy in policies),
+            resolvers={u.name: u.resolvers for u in uplinks if u.resolvers and u.name in enabled},
         )
 
     @property
@@ -86,6 +91,7 @@ class SteeringView:
                 for p in self.policies
             ],
             "sticky": [[s.key, s.policy, s.timeout, list(s.families)] for s in self.sticky],
+            "resolvers": {name: list(addresses) for name, addresses in self.resolvers.items()},
         }
 
     @classmethod
@@ -106,6 +112,7 @@ class SteeringView:
                 for p in data["policies"]
             ),
             sticky=tuple(StickyRule(key, policy, timeout, tuple(f)) for key, policy, timeout, f in data["sticky"]),
+            resolvers={name: tuple(addresses) for name, addresses in data["resolvers"].items()},
         )
 
 
@@ -126,7 +133,10 @@ def _member(data: Sequence[Any]) -> Member:
 
 
 def swap(view: SteeringView, usable: frozenset[str], policies: Iterable[str]) -> str:
-    """One nft transaction: `policies` (names) and the sticky rules that use them go to `usable` interfaces only."""
+    """One nft transaction: `policies` (names) and the sticky rules that use them go to `usable` interfaces only.
+
+    So do questions to resolvers, where there are any.
+    """
     names = set(policies)
     text = []
     for chain, lines in chains(view, usable, names):
@@ -145,6 +155,8 @@ def chains(view: SteeringView, usable: Collection[str], policies: Collection[str
         if rule.policy in by_name:
             for family in rule.families:
                 yield sticky_chain(rule.key, family), sticky_lines(view, rule, by_name[rule.policy], usable, family)
+    if view.resolvers:
+        yield CHAIN, resolver_lines(view, usable)
 
 
 def policy_lines(view: SteeringView, policy: Policy, usable: Collection[str], family: str) -> list[str]:

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from netpath.model import Config, Uplink
+from netpath.model import Config, Rule, Uplink
 from netpath.steering import chains as fixed
 from netpath.steering.compile import compile_rules
 from netpath.steering.match import block_lines
 from netpath.steering.names import (
     default_chain,
     digit,
+    domain_key,
+    domain_set,
+    is_domain_set,
     part,
     policy_chain,
     quoted,
@@ -29,9 +32,14 @@ from netpath.steering.policy import FAMILIES, SteeringView, chains, rule_familie
 
 _BUILT_IN = {"default": "w_def", "unreachable": "w_rej", "blackhole": "w_drop"}
 _ADDRESS_TYPE = {"ipv4": "ipv4_addr", "ipv6": "ipv6_addr"}
+_DESTINATION = {"ipv4": "ip daddr", "ipv6": "ip6 daddr"}
 _STICKY_CLIENTS = 65536
 LOADED = "loaded"
 """A chain that no packet meets; its only rule says which text stands."""
+_DOMAIN_ADDRESSES = 16384
+"""Of one rule; a full set takes no more until some expire, and dnsmasq says so in its log."""
+_DOMAIN_TIMEOUT = "1d"
+"""Since dnsmasq found an address, or a new connection went there."""
 _LOG_LIMIT = "limit rate 5/second burst 5 packets"
 """Per logging rule, so that a flood of connections is not one of log lines as well."""
 
@@ -45,20 +53,23 @@ def ruleset(
     existing_chains: Collection[str],
     existing_sets: Collection[str],
     load: str,
+    waiting: Sequence[Rule] = (),
 ) -> str:
     """Text that brings our table to `config` while its interfaces are as `uplinks` says and policies may use `usable`.
 
     rule_counters: chain (`names.rule_chain`, `names.default_chain`) -> packets and bytes that its counter starts from.
     existing_chains, existing_sets: names of what stands in our table now; those no longer wanted are deleted, but of
-    the sets only sticky ones.
+    the sets only those of sticky rules and of rules with domains.
     load: a name for this text, to be found in the kernel as the comment in chain `loaded`.
+    waiting: rules that are left out of `config` until their device is there; what others fill stays filled.
     Raises KeyError for an interface that has no uplink, ValueError for an id that does not fit the mask or an
     impossible device name.
     """
-    view = SteeringView.of(config, {u.name: u.id for u in uplinks})
+    view = SteeringView.of(config, {u.name: u.id for u in uplinks}, uplinks)
     enabled = {i.name for i in config.interfaces if i.enabled}
     there = [u for u in uplinks if u.name in enabled and u.device]
-    standing = fixed.Standing(view.marks, uplinks, there, served(config), bool(config.globals.rt_table_lookup))
+    more_tables, resolvers = bool(config.globals.rt_table_lookup), bool(view.resolvers)
+    standing = fixed.Standing(view.marks, uplinks, there, served(config), more_tables, resolvers)
     wanted = {
         **fixed.entry(standing),
         **fixed.own_traffic(standing),
@@ -67,9 +78,9 @@ def ruleset(
         **fixed.verdicts(standing),
         LOADED: [f'return comment "{quoted(load)}"'],
     }
-    sets = _sets(config, view)
+    sets = _sets(config, view, waiting)
     gone_chains = sorted(set(existing_chains) - wanted.keys())
-    gone_sets = sorted(s for s in existing_sets if s not in sets and _is_sticky(s) and not _lives(s, view))
+    gone_sets = sorted(s for s in existing_sets if s not in sets and _is_gone(s, view))
     table = f"inet {view.table}"
     return "\n".join(
         [
@@ -122,9 +133,19 @@ def _user_rules(config: Config, counters: Mapping[str, tuple[int, int]]) -> fixe
                 target = sticky_chain(part(rule.name), family)
             name = quoted(rule.name)
             wanted[chain] = [f'{_counter(counters.get(chain))} goto {target} comment "{name}"']
+            if rule.domains:
+                wanted[chain].insert(0, _stay(rule, family))
             if rule.logging and config.globals.logging:
                 wanted[chain].insert(0, f'{_LOG_LIMIT} log prefix "netpath {name}: " level info')
     return wanted
+
+
+def _stay(rule: Rule, family: str) -> str:
+    """An address that is in use stays in its set: dnsmasq adds it once, and a later answer does not renew it.
+
+    A rule of its own: an update that fails (a full set) ends the rule that it stands in.
+    """
+    return f"update @{domain_set(domain_key(rule.name, rule.domains), family)} {{ {_DESTINATION[family]} }}"
 
 
 def _counter(start: tuple[int, int] | None) -> str:
@@ -132,13 +153,17 @@ def _counter(start: tuple[int, int] | None) -> str:
     return f"counter packets {packets} bytes {octets}"
 
 
-def _sets(config: Config, view: SteeringView) -> dict[str, str]:
+def _sets(config: Config, view: SteeringView, waiting: Sequence[Rule]) -> dict[str, str]:
     """Name and definition of each set that we want."""
     wanted = {}
-    for rule in config.rules:
+    for rule in (*config.rules, *waiting):
         if rule.nft_set is not None:
             for family in FAMILIES:
                 wanted[user_set(rule.nft_set, family)] = f"type {_ADDRESS_TYPE[family]}; flags interval;"
+        if rule.domains:
+            for family in rule_families(rule):
+                name = domain_set(domain_key(rule.name, rule.domains), family)
+                wanted[name] = _domain_definition(family)
     members = {p.name: dict.fromkeys(m.interface for m in p.members) for p in view.policies}
     for sticky in view.sticky:
         for family in sticky.families:
@@ -151,6 +176,15 @@ def _sets(config: Config, view: SteeringView) -> dict[str, str]:
 def _sticky_definition(family: str) -> str:
     # No timeout of its own: the rule gives one with each element, so that it may change while the set stands.
     return f"type {_ADDRESS_TYPE[family]}; size {_STICKY_CLIENTS}; flags dynamic,timeout;"
+
+
+def _domain_definition(family: str) -> str:
+    return f"type {_ADDRESS_TYPE[family]}; size {_DOMAIN_ADDRESSES}; flags dynamic,timeout; timeout {_DOMAIN_TIMEOUT};"
+
+
+def _is_gone(name: str, view: SteeringView) -> bool:
+    """Whether a set that no rule wants was made by us for one."""
+    return is_domain_set(name) or (_is_sticky(name) and not _lives(name, view))
 
 
 def _is_sticky(name: str) -> bool:
@@ -181,8 +215,9 @@ def _declarations(
     for name, definition in sets.items():
         lines += _block(f"set {name}", [definition])
     for name in gone_sets:
-        family = "ipv4" if name.rsplit("_", 2)[1] == "4" else "ipv6"
-        lines += _block(f"set {name}", [_sticky_definition(family)])
+        of_domain = is_domain_set(name)
+        family = "ipv4" if name.rsplit("_", 2)[2 if of_domain else 1] == "4" else "ipv6"
+        lines += _block(f"set {name}", [_domain_definition(family) if of_domain else _sticky_definition(family)])
     lines += [f"chain {chain} {{ {fixed.HOOKS[chain]} }}" for chain in wanted if chain in fixed.HOOKS]
     return lines + [f"chain {chain} {{ }}" for chain in [*wanted, *gone_chains] if chain not in fixed.HOOKS]
 

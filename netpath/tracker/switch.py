@@ -56,10 +56,11 @@ class Switch:
         self.usable = applied.usable
         late = wanted ^ applied.usable
         policies = [p.name for p in view.policies] if self._written else _concerned(applied.view, view, late)
-        if policies and not self._swap(view, wanted, policies, "load"):
+        asked = bool(view.resolvers) and (self._written or bool(late))
+        if (policies or asked) and not self._swap(view, wanted, policies, "load"):
             return False
         self.view, self.usable = view, wanted
-        if policies:
+        if policies or asked:
             self._keep()
         if old is None:
             return True
@@ -80,7 +81,7 @@ class Switch:
             return True
         started = time.perf_counter()
         policies = _concerned(was, view, usable ^ before)
-        if policies and not self._swap(view, usable, policies, cause):
+        if (policies or view.resolvers) and not self._swap(view, usable, policies, cause):
             return False
         self.view, self.usable = view, usable
         switched = time.perf_counter()

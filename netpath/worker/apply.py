@@ -29,13 +29,14 @@ from netpath.config import Loaded, loads
 from netpath.config.problems import Problem
 from netpath.kernel import cgroup, netifd, nftdump, routing, sysctl, uplinks
 from netpath.kernel.nft import Nft, NftError
-from netpath.model import Config, State
+from netpath.model import Config, Rule, State
 from netpath.statedir import IDS, RULESET, SYSCTLS, StateDir, overlay
 from netpath.steering import schedule
 from netpath.steering.marks import MarkSpace, assign_ids
 from netpath.steering.policy import SteeringView, served
 from netpath.steering.routing import desired
 from netpath.steering.ruleset import cgroup_rules, ruleset
+from netpath.worker import domains
 from netpath.worker.devices import devices_of, with_devices
 from netpath.worker.stop import DEFAULT_PRIORITY, stop
 
@@ -133,20 +134,24 @@ def _bring_up(
     table = config.globals.nft_table
     steered, absent = with_devices(config, links, logical, str(source.path))
     load = f"{time.monotonic_ns():x}"
+    existing_sets = nftdump.sets(table)
     text = ruleset(
         steered,
         links,
         usable,
         rule_counters=nftdump.rule_counters(table, prefix="r"),
         existing_chains=nftdump.chains(table),
-        existing_sets=nftdump.sets(table),
+        existing_sets=existing_sets,
         load=load,
+        waiting=_waiting(config, steered),
     )
     text += overlay(state.root, load)
     wanted = desired(config, links)
     here = (table, config.globals.rule_priority)
     places = state.places()
     unsaved = _unsaved(state, lambda: state.keep_places([*(p for p in places if p != here), here]))
+    if domains.unmade(config, existing_sets):
+        unsaved += _unsaved(state, lambda: domains.forget_restart(state))
     changes = routing.apply(wanted, phase="add")
     with Nft() as nft:
         try:
@@ -160,11 +165,13 @@ def _bring_up(
         routing.purge(config.globals.rule_priority)
     unsaved += _unsaved(state, lambda: _remember(state, source, text, {**known, **ids}, here))
     strict = _loosen(state, [u.device for u in links if u.device])
-    problems = [*source.loaded.problems, *absent, *_refused(source, [*changes.warnings, *unsaved[:1], *strict])]
+    named = domains.as_problems(domains.settle(state, config), str(source.path))
+    refused = _refused(source, [*changes.warnings, *unsaved[:1], *strict])
+    problems = [*source.loaded.problems, *absent, *named, *refused]
     return handover.Applied(
         globals=config.globals,
         interfaces=config.interfaces,
-        view=SteeringView.of(config, ids),
+        view=SteeringView.of(config, ids, links),
         families=served(config),
         uplinks=tuple(links),
         up=up,
@@ -176,6 +183,12 @@ def _bring_up(
         load=load,
         sources=devices_of(config, logical),
     )
+
+
+def _waiting(config: Config, steered: Config) -> list[Rule]:
+    """Rules that are left out while their device is away."""
+    here = {rule.name for rule in steered.rules}
+    return [rule for rule in config.rules if rule.name not in here]
 
 
 def _back(where: paths.Paths, state: StateDir, ids: Mapping[str, int], snapshot: uplinks.Snapshot) -> None:

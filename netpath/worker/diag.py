@@ -19,7 +19,7 @@ from netpath.statedir import StateDir
 from netpath.steering.marks import MarkSpace
 from netpath.steering.policy import served
 from netpath.steering.routing import desired
-from netpath.worker import gateways
+from netpath.worker import domains, gateways
 from netpath.worker.apply import uplink_ids
 from netpath.worker.reports import running
 
@@ -44,6 +44,7 @@ def diag(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
         *_tracking(request.get("interfaces") or {}),
         *_routes(config, resolved),
         *_ruleset(config),
+        *_domains(where, config),
         *_conflicts(config, snapshot, resolved),
         *_system(config),
     ]
@@ -130,6 +131,17 @@ def _ruleset(config: Config) -> Iterator[Check]:
         yield _check("rules", "ok", f"table inet {table} stands, {len(config.rules)} rules")
     else:
         yield _check("rules", "error", f"table inet {table} is missing or empty", "run `netpath reload`")
+
+
+def _domains(where: paths.Paths, config: Config) -> Iterator[Check]:
+    """Whether dnsmasq can fill the sets of rules with `domain`."""
+    faults = list(domains.review(StateDir(where.state_dir), config))
+    for fault in faults:
+        subject = f"rule {fault.rule}: " if fault.rule else ""
+        yield _check("domains", "error", f"{subject}{fault.message}", fault.fix)
+    count = sum(1 for rule in config.rules if rule.domains)
+    if count and not faults:
+        yield _check("domains", "ok", f"dnsmasq fills the sets of {count} rules")
 
 
 def _conflicts(config: Config, snapshot: Snapshot, resolved: Sequence[Resolved]) -> Iterator[Check]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
@@ -29,6 +30,10 @@ from netpath.steering.slots import active, plan, shares
 from netpath.worker.apply import uplink_ids
 from netpath.worker.devices import with_devices
 from netpath.worker.reports import running
+from netpath.worker.sets import holding
+
+DNS_PROTOCOLS, DNS_PORTS = (6, 17), (53, 853)
+"""As in `steering.resolvers.QUESTIONS`."""
 
 Reply = dict[str, Any]
 
@@ -51,9 +56,9 @@ def explain(where: paths.Paths, request: Mapping[str, Any]) -> Reply:
     resolved = resolve(config.interfaces, ids, Snapshot.read(), logical)
     config, _ = with_devices(config, [r.uplink for r in resolved], logical, str(where.config))
     usable = frozenset(request["usable"] if "usable" in request else [r.uplink.name for r in resolved if r.up])
+    links = [r.uplink for r in resolved]
     closed = request["closed"] if "closed" in request else _closed(config)
-    view = SteeringView.of(config, ids).closing(closed)
-    case = _Case(config, view, [r.uplink for r in resolved], usable, flow)
+    case = _Case(config, SteeringView.of(config, ids, links).closing(closed), links, usable, flow)
     case.closed = closed
     return case.answer()
 
@@ -79,18 +84,37 @@ class _Case:
 
     def answer(self) -> Reply:
         flow = self.flow
-        if flow.iface in {u.device for u in self.uplinks}:
+        if flow.iface is not None and flow.iface in {u.device for u in self.uplinks}:
             self.why.append(f"it comes in by the uplink device {flow.iface}: its replies will leave there")
             return self._main()
         if flow.family not in served(self.config):
             self.why.append(f"no interface of family {flow.family} is configured: NetPath leaves it to the main table")
             return self._main()
+        if (asked := self._resolver()) is not None:
+            return asked
         marks = MarkSpace(self.config.globals.mark_mask)
         route = lookup.route_get(self.dst, flow.family, mark=marks.unreachable)
         if route is not None:
             self.why.append(f"{self.dst} is {_kind(route)}: connected and static routes win over every rule")
             return self._reply(device=route.device, gateway=route.gateway)
         return self._bound() or self._by_rules()
+
+    def _resolver(self) -> Reply | None:
+        """A question of the router to a DNS server of an uplink, other than one that its LAN or a VPN leads to."""
+        flow = self.flow
+        owners = [name for name, addresses in self.view.resolvers.items() if self.dst in addresses]
+        asks = flow.proto in DNS_PROTOCOLS and flow.dport in DNS_PORTS and not self.usable.isdisjoint(self.view.ids)
+        own = lookup.route_get(str(_address(flow.src, flow.family)), flow.family) if owners and asks else None
+        way = lookup.route_get(self.dst, flow.family) if own is not None and own.local else None
+        if way is None or way.device not in {u.device for u in self.uplinks}:
+            return None
+        usable = [name for name in owners if name in self.usable]
+        if not usable:
+            self.why.append(f"{self.dst} is a DNS server of {', '.join(owners)}, which cannot be used: refused")
+            return self._reply()
+        uplink = next(u for u in self.uplinks if u.name == usable[0])
+        self.why.append(f"{self.dst} is a DNS server of {uplink.name}: asked by that uplink")
+        return self._reply(uplink=uplink.name, device=uplink.device, gateway=uplink.gateway)
 
     def _bound(self) -> Reply | None:
         """The router's own traffic that is tied to an uplink: by a source address that the kernel would not choose
@@ -115,7 +139,11 @@ class _Case:
         return None
 
     def _by_rules(self) -> Reply:
-        rule, rejected = decide(self.config.rules, self.flow)
+        key = self.flow.dst.to_bytes(4 if self.version == 4 else 16)
+        held = holding(self.config.rules, self.config.globals.nft_table, self.flow.family, key, self.dst)
+        rule, rejected = decide(self.config.rules, replace(self.flow, sets=held.names))
+        passed = {name for name, criterion in rejected if criterion == "domain"} | {rule.name if rule else ""}
+        self.why += [sentence for name, sentence in held.words.items() if name in passed]
         if rule is None:
             self.why.append("no rule matches: the main table decides")
             return self._main(rejected=rejected)

@@ -23,6 +23,7 @@ from netpath.model import Config, Rule
 from netpath.statedir import IDS, RULESET, StateDir
 from netpath.steering.marks import MarkSpace
 from netpath.steering.names import default_chain, rule_chain
+from netpath.worker import domains
 from netpath.worker.apply import foremost, read_source, uplink_ids
 
 FAMILIES = ("ipv4", "ipv6")
@@ -57,6 +58,8 @@ def check(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
     if loaded.config is not None:
         marks = [ForeignMark(*each) for each in foreign_marks(Snapshot.read())]
         problems += mark_clashes(loaded.config, marks)
+        faults = domains.review(StateDir(where.state_dir), loaded.config)
+        problems += domains.as_problems(faults, named or str(where.config))
     if limit is None:
         return {"problems": [p.as_dict() for p in problems]}
     return {"problems": [p.as_dict() for p in foremost(problems, limit)], "truncated": len(problems) > limit}

@@ -11,12 +11,15 @@ from netpath import paths
 from netpath.kernel import cgroup, nftdump, routing, sysctl
 from netpath.kernel.nft import Nft, NftError
 from netpath.statedir import SYSCTLS, StateDir
+from netpath.worker import domains
 
 DEFAULT_TABLE, DEFAULT_PRIORITY = "netpath", 6000
 
 
 def stop(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Table, ip rules, routes, cgroups, sysctls, state files. Connection marks stay: nothing reads them any more.
+    """Table, ip rules, routes, cgroups, sysctls, dnsmasq's lines, state files.
+
+    Connection marks stay: nothing reads them any more.
 
     Request: `places`, the tracker's [[table, first priority]], for a state directory that could not be written.
     """
@@ -30,6 +33,8 @@ def stop(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
             partial(cgroup.remove_all, table),
         ]
     steps.append(lambda: sysctl.restore(state.numbers(SYSCTLS, "rp_filter")))
+    restarts: list[str | None] = []
+    steps.append(lambda: restarts.append(domains.remove(state)))
     failures = []
     for step in steps:
         try:
@@ -39,6 +44,9 @@ def stop(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
     if failures:
         return {"error": f"not everything could be removed: {'; '.join(failures)}"}
     state.forget()
+    for how in filter(None, restarts):  # last, as it takes seconds
+        if fault := domains.restart(how):
+            return {"error": fault.message}
     return {"result": "ok"}
 
 

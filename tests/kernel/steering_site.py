@@ -138,7 +138,7 @@ class Site:
     def swap(self, usable: frozenset[str]) -> None:
         """The failover path, for all policies."""
         assert self.config
-        view = SteeringView.of(self.config, {u.name: u.id for u in self.uplinks})
+        view = SteeringView.of(self.config, {u.name: u.id for u in self.uplinks}, self.uplinks)
         self.router.nft(swap(view, usable, [p.name for p in self.config.policies]))
 
     def send(

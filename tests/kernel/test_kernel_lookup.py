@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from netpath.kernel.lookup import Way, has_element, route_get
+from netpath.kernel.lookup import Way, count_elements, has_element, route_get
 from tests.kernel.kernel_world import World
 
 pytestmark = pytest.mark.lab
@@ -51,4 +51,18 @@ def test_elements_of_sets(world: World) -> None:
     assert not has_element("t", "s", socket.inet_aton("192.0.2.8"))
     assert has_element("t", "s6", socket.inet_pton(socket.AF_INET6, "2001:db8::7"))
     assert not has_element("t", "none", b"\0\0\0\0")
+    assert (count_elements("t", "s"), count_elements("t", "s6"), count_elements("t", "none")) == (1, 1, 0)
     assert not has_element("none", "s", b"\0\0\0\0")
+
+
+def test_sets_with_intervals_and_large_ones(world: World) -> None:
+    many = ", ".join(f"192.0.2.{a}, 198.51.100.{a}, 203.0.113.{a}" for a in range(256))
+    world.nft(
+        "table inet t {\n set i { type ipv4_addr; flags interval;\n"
+        "  elements = { 192.0.2.0/25, 198.51.100.4-198.51.100.9 }; }\n"
+        f" set m {{ type ipv4_addr; flags dynamic,timeout; elements = {{ {many} }}; }}\n}}\n"
+    )
+    found = [a for a in ("192.0.2.0", "192.0.2.77", "192.0.2.128", "198.51.100.3", "198.51.100.9", "198.51.100.10")
+             if has_element("t", "i", socket.inet_aton(a))]  # fmt: skip
+    assert found == ["192.0.2.0", "192.0.2.77", "198.51.100.9"]
+    assert count_elements("t", "m") == 768

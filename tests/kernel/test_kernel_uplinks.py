@@ -155,10 +155,14 @@ def test_logical_interfaces_on_one_device_have_their_own_addresses(world: World)
 
 def test_prefixes_and_resolvers_come_from_netifd(world: World) -> None:
     world.uplinks(1)
-    known = netifd("wan1", "wan1", prefixes=("2001:db8:a::/56",), resolvers=("192.0.2.53",))
+    servers = ("192.0.2.53", "127.0.0.1", "2001:db8::53", "fe80::53")
+    known = netifd("wan1", "wan1", prefixes=("2001:db8:a::/56",), resolvers=servers)
     six = one(interface("wan1", "ipv6", gateway="fe80::1"), known).uplink
-    assert (six.prefixes, six.resolvers) == (("2001:db8:a::/56",), ("192.0.2.53",))
-    assert one(interface("wan1", gateway="203.0.113.1"), known).uplink.prefixes == ()
+    assert (six.prefixes, six.resolvers) == (("2001:db8:a::/56",), ("2001:db8::53",))
+    four = one(interface("wan1", gateway="203.0.113.1"), known).uplink
+    assert (four.prefixes, four.resolvers) == ((), ("192.0.2.53",))
+    configured = replace(interface("wan1", gateway="203.0.113.1"), resolvers=("198.51.100.53",))
+    assert one(configured, known).uplink.resolvers == ("198.51.100.53",)
 
 
 def test_a_tunnel_needs_no_gateway(world: World) -> None:

@@ -169,6 +169,7 @@ def test_every_file_of_the_state_directory_is_described() -> None:
         statedir.SYSCTLS,
         statedir.POLICIES,
         statedir.USAGE,
+        statedir.DNSMASQ,
         RUN_LOG,
     }
     lock = paths.locate({}, {}).lock.name

@@ -206,6 +206,32 @@ def test_the_base_is_clean() -> None:
             "too long for a device",
         ),
         (
+            "config rule r\noption policy both\nlist domain a.example\noption dest_ip 192.0.2.1\n",
+            ("error", 17, "rule r", "dest_ip"),
+            "two rules",
+        ),
+        (
+            "config rule r\noption policy both\noption ipset s\nlist domain a.example\n",
+            ("error", 16, "rule r", "ipset"),
+            "two rules",
+        ),
+        (
+            "config rule r\noption policy both\nlist domain b.example\nlist domain *.a.example\n",
+            ("warning", 17, "rule r", "domain"),
+            "a.example itself matches too",
+        ),
+        (
+            "config interface w\noption family ipv6\noption track_method none\nlist dns 192.0.2.1\n",
+            ("error", 17, "interface w", "dns"),
+            "ipv4 interface",
+        ),
+        (
+            "config rule a\noption policy both\nlist domain b.example\n"
+            "config rule b\noption policy both\nlist domain a.b.example\noption proto tcp\n",
+            ("warning", 17, "rule b", None),
+            "rule a (line 14)",
+        ),
+        (
             "config rule a\noption policy both\nconfig rule b\noption policy both\n",
             ("warning", 16, "rule b", None),
             "rule a (line 14)",

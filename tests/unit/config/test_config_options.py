@@ -46,7 +46,7 @@ def rule(*options: str) -> Rule:
 
 def test_defaults_of_globals() -> None:
     for text in ("", "config globals\n", "config globals 'globals'\n"):
-        assert config(text).globals == Globals(True, "netpath", 0x3F00, 6000, (), False, "notice")
+        assert config(text).globals == Globals(True, "netpath", 0x3F00, 6000, (), False, "notice", True, "", "auto")
 
 
 def test_defaults_of_an_interface() -> None:
@@ -118,6 +118,10 @@ GLOBALS: list[tuple[str, str, str, Any]] = [
     ("rule_priority", "31000", "rule_priority", 31000),
     ("rt_table_lookup", "220 local,300", "rt_table_lookup", (220, 255, 300)),
     ("logging", "yes", "logging", True),
+    ("dns_failover", "0", "dns_failover", False),
+    ("dnsmasq_dir", "auto", "dnsmasq_dir", ""),
+    ("dnsmasq_dir", "/tmp/dnsmasq.cfg01411c.d/", "dnsmasq_dir", "/tmp/dnsmasq.cfg01411c.d"),
+    ("dnsmasq_restart", "none", "dnsmasq_restart", "none"),
     ("loglevel", "debug", "loglevel", "debug"),
     ("loglevel", "WARN", "loglevel", "warning"),
 ]
@@ -132,6 +136,7 @@ INTERFACE: list[tuple[str, str, str, Any]] = [
     ("flush_conntrack", "never", "flush_conntrack", ()),
     ("flush_conntrack", "always", "flush_conntrack", ("ifup", "ifdown", "connected", "disconnected")),
     ("flush_conntrack", "connected ifup", "flush_conntrack", ("ifup", "connected")),
+    ("dns", "192.0.2.53 198.51.100.53 192.0.2.53", "resolvers", ("192.0.2.53", "198.51.100.53")),
     ("metered", "1", "metered", True),
 ]
 TRACKING: list[tuple[str, str, str, Any]] = [
@@ -194,6 +199,10 @@ RULE: list[tuple[str, str, str, Any]] = [
     ("dscp", "EF,cs1,10-12", "dscp", RangeSpec(((8, 8), (10, 12), (46, 46)))),
     ("dscp", "AF41-AF43", "dscp", RangeSpec(((34, 38),))),
     ("dscp", "!0", "dscp", RangeSpec((), ((0, 0),))),
+    ("domain", "Example.org. .cdn.example.org", "domains", ("example.org", "cdn.example.org")),
+    ("domain", "b\u00fccher.example", "domains", ("xn--bcher-kva.example",)),
+    ("domain", "_sip.example 1.example", "domains", ("_sip.example", "1.example")),
+    ("domain", "org *.example.net", "domains", ("org", "example.net")),
     ("nft_set", "streaming", "nft_set", "streaming"),
     ("ipset", "my-set.v4", "nft_set", "my-set.v4"),
     ("sticky", "1", "sticky", True),
@@ -336,6 +345,32 @@ def test_addresses_of_both_families_leave_the_rule_to_both() -> None:
 
 
 BAD = [
+    ("globals", "dns_failover", "maybe"),
+    ("globals", "dnsmasq_dir", "dnsmasq.d"),
+    ("globals", "dnsmasq_dir", "/etc/../root"),
+    ("globals", "dnsmasq_dir", "/etc/a b"),
+    ("globals", "dnsmasq_dir", "/etc/$(reboot)"),
+    ("globals", "dnsmasq_restart", "/bin/sh"),
+    ("interface", "dns", "dns.example"),
+    ("interface", "dns", "127.0.0.1"),
+    ("interface", "dns", "::1"),
+    ("interface", "dns", "fe80::1"),
+    ("interface", "dns", "169.254.1.1"),
+    ("interface", "dns", "224.0.0.251"),
+    ("interface", "dns", "0.0.0.0"),
+    ("interface", "dns", "2001:db8::53"),
+    ("rule", "domain", "192.0.2.1"),
+    ("rule", "domain", "exa/mple.org"),
+    ("rule", "domain", "a*.example.org"),
+    ("rule", "domain", "*.*.example.org"),
+    ("rule", "domain", "#"),
+    ("rule", "domain", "example..org"),
+    ("rule", "domain", "-a.example"),
+    ("rule", "domain", "a" * 64 + ".example"),
+    ("rule", "domain", "a." * 127 + "toolong"),
+    ("rule", "domain", "stra\u00dfe.example"),
+    ("rule", "domain", "example.42"),
+    ("rule", "nft_set", "dom_x"),
     ("globals", "enabled", "maybe"),
     ("globals", "nft_table", "fw4"),
     ("globals", "nft_table", "table"),

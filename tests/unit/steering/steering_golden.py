@@ -65,7 +65,7 @@ class Case:
         wanted = self.wanted
         if "swap" in wanted:
             made, uplinks, usable = self.world()
-            return swap(SteeringView.of(made, {u.name: u.id for u in uplinks}), usable, wanted["swap"])
+            return swap(SteeringView.of(made, {u.name: u.id for u in uplinks}, uplinks), usable, wanted["swap"])
         if "cgroups" in wanted:
             made, uplinks, _ = self.world()
             groups = {int(k): (v[0], v[1]) for k, v in wanted["cgroups"].items()}

@@ -36,6 +36,9 @@ GLOBALS: dict[str, Any] = {
     "rt_table_lookup": (),
     "logging": True,
     "loglevel": "info",
+    "dns_failover": True,
+    "dnsmasq_dir": "",
+    "dnsmasq_restart": "none",
 }
 NO_TRACKING = Tracking(
     method=TrackMethod.NONE,
@@ -95,6 +98,8 @@ def rule(name: str, use: str = "default", **options: Any) -> Rule:
                 spec[option] = RangeSpec(*_split(words, _range))
             case "src_iface" | "src_mac":
                 spec[option] = NameSpec(*_split(words, str))
+            case "domains":
+                spec[option] = tuple(words)
             case _:
                 spec[option] = words
     return Rule(**spec)

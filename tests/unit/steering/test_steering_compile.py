@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 
@@ -15,6 +16,8 @@ from netpath.model import Rule
 from netpath.steering.boxes import Condition, name_value
 from netpath.steering.compile import MapBlock, PlainRule, compile_rules
 from netpath.steering.interpret import Flow, decide
+from netpath.steering.match import block_lines
+from netpath.steering.names import domain_key
 from tests.unit.steering.steering_worlds import DEVICES, MACS, random_flow, random_rules, rule
 
 INGRESS = [(None, None), *((d, m) for d in DEVICES for m in (None, *MACS))]
@@ -87,6 +90,22 @@ def test_long_lists_decide_like_the_interpreter(seed: int) -> None:
         assert (None if decided is None else rules[decided]) == decide(rules, flow)[0]
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_rules_by_domain_decide_like_the_interpreter(seed: int) -> None:
+    """The same rules with domains where they had sets; what dnsmasq has found is drawn by lot."""
+    random = Random(seed)
+    found = random_rules(random, 150, ("a",))
+    rules = [replace(r, nft_set=None, domains=(f"{r.nft_set}.example",)) if r.nft_set else r for r in found]
+    keys = [domain_key(r.name, r.domains) for r in rules if r.domains]
+    assert keys
+    compiled = {f: compile_rules(rules, f) for f in FAMILIES}
+    for _ in range(300):
+        held = frozenset(key for key in keys if random.random() < 0.5)
+        flow = replace(random_flow(random, rules, INGRESS), sets=held)
+        decided = evaluate(compiled[flow.family], flow)
+        assert (None if decided is None else rules[decided]) == decide(rules, flow)[0]
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_boxes_of_a_map_never_overlap(seed: int) -> None:
     """nft refuses a map that has two answers for one packet."""
@@ -105,6 +124,14 @@ def test_neighbours_of_one_shape_become_one_map() -> None:
     assert isinstance(block, MapBlock)
     assert block.fields == ("daddr", "proto", "dport")
     assert [index for _, index in block.elements] == list(range(200))
+
+
+def test_a_rule_that_an_equal_one_leaves_nothing_to_does_no_harm() -> None:
+    """A map of one element would have no key that tells anything apart."""
+    rules = [rule("one", dest_ip="192.0.2.1"), rule("same", dest_ip="192.0.2.1"), rule("all")]
+    first, last = compile_rules(rules, "ipv4")
+    assert block_lines(first, "ipv4", str) == ["ip daddr 192.0.2.1 goto 0"]
+    assert block_lines(last, "ipv4", str) == ["goto 2"]
 
 
 def test_overlap_in_several_dimensions_starts_a_new_block() -> None:

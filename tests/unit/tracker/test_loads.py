@@ -20,8 +20,8 @@ from netpath.tracker.journal import Journal, Log
 from netpath.tracker.loads import STOPPING, Loads
 from netpath.tracker.workers import Workers
 
-GLOBALS = Globals(True, "netpath", 0x3F00, 6000, (), False, "notice")
-VIEW = SteeringView("netpath", MarkSpace(0x3F00), {}, {}, (), ())
+GLOBALS = Globals(True, "netpath", 0x3F00, 6000, (), False, "notice", True, "", "none")
+VIEW = SteeringView("netpath", MarkSpace(0x3F00), {}, {}, (), (), {})
 BAD_FILE = {"error": "line 1", "problems": [{"line": 1}]}
 DIED = {"error": "worker apply failed"}
 

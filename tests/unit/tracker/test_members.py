@@ -72,7 +72,8 @@ class Case:
     def load(self, *members: Member) -> None:
         policy = Policy("p", members, Mode.FAILOVER, LastResort.UNREACHABLE)
         families = dict.fromkeys(DEVICES, "ipv4")
-        self.members.adopt(SteeringView("netpath", MarkSpace(0x3F00), {"wan": 1, "lte": 2}, families, (policy,), ()))
+        view = SteeringView("netpath", MarkSpace(0x3F00), {"wan": 1, "lte": 2}, families, (policy,), (), {})
+        self.members.adopt(view)
 
     def _changed(self, cause: str) -> None:
         self.causes.append(cause)

@@ -30,7 +30,7 @@ from netpath.steering.policy import SteeringView
 from netpath.tracker.journal import Journal, Log
 from netpath.tracker.switch import Switch
 
-GLOBALS = Globals(True, "netpath", 0x3F00, 6000, (), False, "notice")
+GLOBALS = Globals(True, "netpath", 0x3F00, 6000, (), False, "notice", True, "", "none")
 TRACKING = Tracking(TrackMethod.NONE, (), 1, 1, 56, 60, None, 1, 1, 1, False, 3, 3, 0, None, False, "example.com", 443)
 IDS = {"wan": 1, "lte": 2}
 FAILOVER = (("wan", 1), ("lte", 2))
@@ -93,7 +93,7 @@ def applied(
         Policy(name, tuple(Member(n, n, metric, 1) for n, metric in members), Mode.FAILOVER, LastResort.UNREACHABLE)
         for name, members in (policies or {"p": FAILOVER}).items()
     )
-    view = SteeringView("netpath", MarkSpace(mask), IDS, dict.fromkeys(IDS, "ipv4"), made, ())
+    view = SteeringView("netpath", MarkSpace(mask), IDS, dict.fromkeys(IDS, "ipv4"), made, (), {})
     return Applied(replace(GLOBALS, mark_mask=mask), interfaces, view, ("ipv4",), (), {}, {}, usable, 0, 0, (), {}, "1")
 
 
@@ -105,6 +105,21 @@ def test_policies_first_then_the_connections_of_the_dead_uplink_alone(case: Case
     assert case.since() == [], "what an earlier tracker left is not disturbed"
     assert case.switch.to(LTE, NONE, "test")
     assert case.since() == [P, (0x100, 0x3F00)]
+
+
+def test_questions_to_resolvers_follow_in_the_same_transaction(case: Case) -> None:
+    """Also those of an uplink that no policy names."""
+    own = {"wan": ("192.0.2.53",)}
+    for members, chains in (FAILOVER, P), ((("lte", 1),), set()):
+        made = applied(BOTH, policies={"p": members})
+        made = replace(made, view=replace(made.view, resolvers=own))
+        case.switch.loaded(made, BOTH, NONE)
+        case.since()
+        case.switch.to(LTE, NONE, "test")
+        assert case.since()[0] == chains | {"resolvers"}
+        case.switch.load_begins()
+        case.switch.loaded(made, LTE, NONE)
+        assert case.since()[0] == chains | {"resolvers"}, "the load did not know of the failure"
 
 
 def test_nothing_is_deleted_without_another_way(case: Case) -> None:
