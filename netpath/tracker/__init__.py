@@ -38,6 +38,7 @@ async def _run(where: Paths, log: Log) -> int:
     from netpath.tracker.daemon import Daemon
     from netpath.tracker.metrics import Metrics
     from netpath.tracker.server import Server
+    from netpath.tracker.ubus import UbusEvents
     from netpath.tracker.verbs import Verbs
 
     try:
@@ -47,7 +48,9 @@ async def _run(where: Paths, log: Log) -> int:
         return 1
     metrics = Metrics(daemon)
     server = Server(where.socket, Verbs(daemon, metrics).answer, daemon.journal, log)
+    ubus = UbusEvents(daemon, os.environ.get("NETPATH_UBUS_SOCKET"))
     try:
+        ubus.start()
         await daemon.start()
         await server.start()
         daemon.spawn(metrics.run())
@@ -57,6 +60,7 @@ async def _run(where: Paths, log: Log) -> int:
         log("error", f"cannot run: {error}")
         return 1
     finally:
+        await ubus.close()
         await daemon.close()
         await server.close()
     return 0
