@@ -30,7 +30,7 @@ SHAPE = {"interfaces": {}, "connected": {"ipv4": [], "ipv6": []}, "policies": {"
 
 def test_the_list_is_what_the_tracker_takes() -> None:
     """Names, order and types, each type told by an example of it."""
-    examples: dict[str, Any] = {arguments.TEXT: "", arguments.WHOLE: 0, arguments.EPOCH: 0.5, arguments.FLAG: True}
+    examples: dict[str, Any] = {arguments.TEXT: "", arguments.WHOLE: 0, arguments.EPOCH: 0, arguments.FLAG: True}
     listed = parsed(run("list"))
     wanted = {m: {name: examples[kind] for name, kind in known.items()} for m, known in arguments.METHODS.items()}
     assert json.dumps(listed) == json.dumps(wanted)
