@@ -17,6 +17,7 @@ from netpath.tracker.arguments import METHODS
 from netpath.tracker.bounded import UBUS_LIMIT
 from tests.lab.conftest import Start
 from tests.unit.rpcd.plugin import call, run
+from tests.unit.rpcd.test_document import REPLIES
 
 pytestmark = pytest.mark.lab
 
@@ -99,6 +100,7 @@ def test_the_object_reports_and_orders(lab: Lab, start: Start) -> None:
         }.get(method, {})
         reply = ask(method, **given, ubus_rpc_session="00112233445566778899aabbccddeeff")
         assert "error" not in reply, (method, reply)
+        assert set(REPLIES[method]) <= set(reply), method
     lab.wait_status(wan2="disabled")
     assert "known: section, interface" in ask("status", nonesuch=1)["error"]
     assert "configured are" in ask("disable", interface="nonesuch")["error"]
