@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import datapath, document, failover, load, resident, switch
+from bench import datapath, document, failover, load, resident, switch, ubus
 from bench.figure import Figure, Missing, Row, plain
 from netpath.lab import LabError
 
@@ -25,10 +25,8 @@ MEASUREMENTS: Mapping[str, tuple[str, Callable[[bool], Sequence[Figure]]]] = {
     "silent": ("failover after silent loss", failover.silent),
     "defaults": ("failover after silent loss, shipped defaults", failover.defaults),
     "datapath": ("cost of a packet", datapath.measure),
+    "ubus": ("status through rpcd", ubus.measure),
 }
-UBUS = Missing(
-    "`ubus call netpath status` through rpcd", "1.5 x an empty plugin", "OpenWrt's ubusd and rpcd are not here"
-)
 
 
 def main() -> int:
@@ -48,8 +46,6 @@ def main() -> int:
             rows.append(Missing(title, "-", str(error).splitlines()[0]))
             print(f"{name}: {error}", file=sys.stderr, flush=True)
         print(f"{name}: took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    if not options.names:
-        rows.append(UBUS)
     machine[-1] += f", after: {os.getloadavg()[0]:.1f}"
     print("\n".join(machine), plain(rows), sep="\n\n", end="")
     if options.write and not failed:

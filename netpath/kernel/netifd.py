@@ -48,10 +48,10 @@ def read() -> Dump:
     """Ask netifd now; empty where there is none, or it does not answer. Blocks for some milliseconds."""
     import subprocess  # the tracker, which must not wait, has its own way and no need of it
 
-    bus = ubus.program()
-    if bus is None:
+    command = ubus.command(*REQUEST)
+    if command is None:
         return {}
-    result = subprocess.run([bus, *REQUEST], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=10)
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=10)
     return parse(result.stdout) if result.returncode == 0 else {}
 
 

@@ -43,6 +43,7 @@ async def _run(where: Paths, log: Log, clock: Callable[[], float]) -> int:
     from netpath.tracker.daemon import Daemon
     from netpath.tracker.metrics import Metrics
     from netpath.tracker.server import Server
+    from netpath.tracker.ubus import UbusEvents
     from netpath.tracker.verbs import Verbs
 
     try:
@@ -52,7 +53,9 @@ async def _run(where: Paths, log: Log, clock: Callable[[], float]) -> int:
         return 1
     metrics = Metrics(daemon)
     server = Server(where.socket, Verbs(daemon, metrics).answer, daemon.journal, log)
+    ubus = UbusEvents(daemon)
     try:
+        ubus.start()
         await daemon.start()
         await server.start()
         daemon.spawn(metrics.run())
@@ -62,6 +65,7 @@ async def _run(where: Paths, log: Log, clock: Callable[[], float]) -> int:
         log("error", f"cannot run: {error}")
         return 1
     finally:
+        await ubus.close()
         await daemon.close()
         await server.close()
     return 0

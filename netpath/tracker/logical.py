@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from netpath.kernel import netifd, ubus
 from netpath.kernel.netifd import Dump
@@ -26,18 +27,18 @@ class LogicalInterfaces:
     @property
     def present(self) -> bool:
         """Whether there is a bus to ask on."""
-        return ubus.program() is not None
+        return ubus.command() is not None
 
     async def refresh(self) -> None:
         """Ask again. Without an answer (netifd restarts) what it said before goes on to hold."""
         async with self._lock:  # answers must not overtake each other
-            bus = ubus.program()
-            if bus is None:
+            command = ubus.command(*netifd.REQUEST)
+            if command is None:
                 return
             try:
-                dump = netifd.parse(await _output(bus, *netifd.REQUEST))
+                dump = netifd.parse(await _output(command))
             except OSError as error:
-                self._log("error", f"{bus} cannot be started: {error.strerror}")
+                self._log("error", f"{command[0]} cannot be started: {error.strerror}")
                 return
         if dump:
             self.dump = dump
@@ -46,7 +47,7 @@ class LogicalInterfaces:
         self._silent = not dump
 
 
-async def _output(*argv: str) -> bytes:
+async def _output(argv: Sequence[str]) -> bytes:
     """Standard output of a program; empty when it fails or takes too long. Raises OSError."""
     process = await asyncio.create_subprocess_exec(
         *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL

@@ -102,10 +102,10 @@ class Metrics:
             }
         return {"interfaces": rows, "time": round(time.time(), 3)}
 
-    def history(self, interface: str | None, since: float, *, coarse: bool) -> dict[str, Any]:
-        """Reply of the verb `history`."""
+    def history(self, interface: str | None, since: float, *, coarse: bool, limit: int) -> dict[str, Any]:
+        """Reply of the verb `history`, of at most `limit` rows in all."""
         chosen = [n for n in self._history if interface in (None, n)]
-        most = max(1, MOST_ROWS // max(1, len(chosen)))
+        most = max(1, min(MOST_ROWS, limit) // max(1, len(chosen)))
         rows = {n: self._history[n].rows(since, coarse=coarse, most=most + 1) for n in chosen}
         return {
             "columns": list(COLUMNS),

@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from netpath.tracker.arguments import BadRequestError, unwrapped
+from netpath.tracker.bounded import fitted, whole
 from netpath.tracker.journal import Event, Journal, Log
 
 LINE_LIMIT = 64 * 1024
-REPLY_LIMIT = 768 * 1024
-"""Bytes of one reply; rpcd dies of messages near 0.9 MB."""
 CLIENTS = 64
 WRITE_TIME = 10.0
 """Seconds a client may take to read its reply."""
@@ -59,7 +59,7 @@ class Server:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is None or len(self._clients) >= CLIENTS:
-            await _send(writer, {"error": f"too many connections ({CLIENTS}); close some and try again"})
+            await _send(writer, whole({"error": f"too many connections ({CLIENTS}); close some and try again"}))
             writer.close()
             return
         self._clients.add(task)
@@ -78,7 +78,7 @@ class Server:
             try:
                 line = await asyncio.wait_for(reader.readline(), IDLE_TIME)
             except ValueError:
-                await _send(writer, {"error": f"a request is one line of at most {LINE_LIMIT} bytes"})
+                await _send(writer, whole({"error": f"a request is one line of at most {LINE_LIMIT} bytes"}))
                 return
             if not line:
                 return
@@ -86,12 +86,21 @@ class Server:
                 continue
             request = _parse(line)
             if isinstance(request, str):
-                await _send(writer, {"error": request})
+                await _send(writer, whole({"error": request}))
+            elif "args" in request:
+                await _send(writer, fitted(request["cmd"], await self._answer_ubus(request)))
             elif request["cmd"] == "events" and request.get("follow") is True:
                 await self._follow(request, reader, writer)
                 return
             else:
-                await _send(writer, await self._handler(request))
+                await _send(writer, whole(await self._handler(request)))
+
+    async def _answer_ubus(self, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            plain = unwrapped(request)
+        except BadRequestError as error:
+            return {"error": str(error)}
+        return await self._handler(plain)
 
     async def _follow(
         self, request: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -106,7 +115,7 @@ class Server:
         gone = asyncio.ensure_future(reader.read(1))
         try:
             reply = await self._handler(request)
-            await _send(writer, reply)
+            await _send(writer, whole(reply))
             if "error" in reply:
                 return
             sent = max((e["seq"] for e in reply["events"]), default=0)
@@ -120,7 +129,7 @@ class Server:
                 if event is None:
                     return
                 if event["seq"] > sent:
-                    await _send(writer, event)
+                    await _send(writer, whole(event))
         finally:
             gone.cancel()
             end()
@@ -142,13 +151,9 @@ def _no_constant(name: str) -> float:
     raise ValueError(name)
 
 
-async def _send(writer: asyncio.StreamWriter, reply: dict[str, Any]) -> None:
-    """One line; too large a reply becomes an error. Raises TimeoutError for a client that does not read."""
-    data = json.dumps(reply, allow_nan=False, separators=(",", ":")).encode()
-    if len(data) > REPLY_LIMIT:
-        too_long = f"the reply has {len(data)} bytes; ask for less (interface, section, limit, offset, since)"
-        data = json.dumps({"error": too_long}).encode()
-    writer.write(data + b"\n")
+async def _send(writer: asyncio.StreamWriter, line: bytes) -> None:
+    """Raises TimeoutError for a client that does not read."""
+    writer.write(line)
     try:
         await asyncio.wait_for(writer.drain(), WRITE_TIME)
     except TimeoutError:

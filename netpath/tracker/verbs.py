@@ -16,6 +16,7 @@ from netpath.kernel.nft import NftError, version
 from netpath.model import Interface, Policy, State, TrackMethod
 from netpath.steering.policy import FAMILIES
 from netpath.steering.slots import shares
+from netpath.tracker.arguments import BadRequestError
 from netpath.tracker.daemon import Daemon
 from netpath.tracker.metrics import Metrics
 
@@ -25,10 +26,8 @@ Reply = dict[str, Any]
 
 MOST_PROBLEMS = 500
 """Of `check`: the tracker must hold the reply."""
-
-
-class BadRequestError(ValueError):
-    """The request's arguments are off; the text says how to mend them."""
+KEEP_ALL = 2**53
+"""A limit that is none."""
 
 
 class Verbs:
@@ -91,8 +90,9 @@ class Verbs:
         return reply
 
     async def _interfaces(self, request: Request) -> Reply:
-        del request
-        return {"interfaces": [{"name": i.name, **self._row(i)} for i in self._configured()]}
+        chosen = self._configured()[_page(request)]
+        rows = [{"name": i.name, **self._row(i)} for i in chosen]
+        return {"interfaces": rows, "total": len(self._configured())}
 
     def _row(self, interface: Interface) -> Reply:
         """mwan3's fields first, then ours."""
@@ -132,12 +132,12 @@ class Verbs:
         }
 
     async def _policies(self, request: Request) -> Reply:
-        del request
-        applied, view, usable = self._daemon.applied, self._daemon.view, self._daemon.usable
+        page, applied = _page(request), self._daemon.applied
+        view, usable = self._daemon.view, self._daemon.usable
         if applied is None or view is None:
-            return {"families": [], "policies": []}
+            return {"families": [], "policies": [], "total": 0}
         rows = []
-        for policy in view.policies:
+        for policy in view.policies[page]:
             percent = {f: shares(policy, view.families, view.ids, usable, f) for f in FAMILIES}
             rows.append(
                 {
@@ -159,7 +159,7 @@ class Verbs:
                     "active": {f: [n for n, v in percent[f].items() if v] for f in FAMILIES},
                 }
             )
-        return {"families": list(applied.families), "policies": rows}
+        return {"families": list(applied.families), "policies": rows, "total": len(view.policies)}
 
     def _percentages(self, family: str) -> Reply:
         """Policy -> active interfaces; nothing for a family that is left to the main table."""
@@ -187,12 +187,17 @@ class Verbs:
 
     async def _history(self, request: Request) -> Reply:
         return self._metrics.history(
-            _text(request, "interface"), _number(request, "since"), coarse=_flag(request, "coarse")
+            _text(request, "interface"),
+            _number(request, "since"),
+            coarse=_flag(request, "coarse"),
+            limit=_whole(request, "limit", KEEP_ALL),
         )
 
     async def _events(self, request: Request) -> Reply:
         _flag(request, "follow")  # the server follows; here only nonsense is refused
-        return {"events": self._daemon.journal.since(_number(request, "since"))}
+        before, limit = _whole(request, "before", KEEP_ALL), _whole(request, "limit", KEEP_ALL)
+        found = [e for e in self._daemon.journal.since(_number(request, "since")) if e["seq"] < before]
+        return {"events": found[max(0, len(found) - limit) :]}
 
     # -- orders -------------------------------------------------------------------------------------------------
 
@@ -279,6 +284,22 @@ def _number(request: Request, key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e18:
         raise BadRequestError(f"{key} must be a number (epoch seconds)")
     return float(value)
+
+
+def _whole(request: Request, key: str, default: int) -> int:
+    """A number that counts something."""
+    value = request.get(key)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise BadRequestError(f"{key} must be a whole number from 0")
+    return min(value, KEEP_ALL)
+
+
+def _page(request: Request) -> slice:
+    """What `offset` and `limit` choose of a list."""
+    offset = _whole(request, "offset", 0)
+    return slice(offset, offset + _whole(request, "limit", KEEP_ALL))
 
 
 def _interface(request: Request) -> str:

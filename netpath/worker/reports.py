@@ -147,15 +147,20 @@ def connections(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any
 
 
 def connected(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Destinations that no rule can move: what the main table routes other than by a default route."""
-    del where, request
+    """Destinations that no rule can move: what the main table routes other than by a default route. Of each family
+    `limit` from `offset` on."""
+    del where
+    try:
+        offset, limit = _count(request, "offset", 0), min(MOST_PREFIXES, _count(request, "limit", MOST_PREFIXES))
+    except ArgumentError as error:
+        return {"error": str(error)}
     found = {
         family: sorted({r.dst for r in rtnl.routes(family, table=rtnl.MAIN_TABLE) if _specific(r.dst)})
         for family in FAMILIES
     }
-    reply: dict[str, Any] = {family: prefixes[:MOST_PREFIXES] for family, prefixes in found.items()}
-    if any(len(prefixes) > MOST_PREFIXES for prefixes in found.values()):
-        reply["truncated"] = True
+    reply: dict[str, Any] = {family: prefixes[offset : offset + limit] for family, prefixes in found.items()}
+    if any(len(prefixes) > offset + limit for prefixes in found.values()):
+        reply |= {"truncated": True, "total": {family: len(prefixes) for family, prefixes in found.items()}}
     return reply
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from netpath.tracker import server as module
+from netpath.tracker.bounded import REPLY_LIMIT
 from netpath.tracker.journal import Journal, Log
 from netpath.tracker.server import LINE_LIMIT, Server
 
@@ -21,7 +22,7 @@ Talk = Callable[[Path, Journal], Awaitable[None]]
 
 async def echo(request: dict[str, Any]) -> dict[str, Any]:
     if request["cmd"] == "huge":
-        return {"data": "x" * (module.REPLY_LIMIT + 1)}
+        return {"data": "x" * (REPLY_LIMIT + 1)}
     if request["cmd"] == "events":
         return {"events": []}
     return {"echo": request}
@@ -43,7 +44,7 @@ def serve(path: Path, talk: Talk) -> None:
 
 
 async def ask(path: Path, data: bytes) -> dict[str, Any]:
-    reader, writer = await asyncio.open_unix_connection(str(path), limit=2 * module.REPLY_LIMIT)
+    reader, writer = await asyncio.open_unix_connection(str(path), limit=2 * REPLY_LIMIT)
     writer.write(data)
     await writer.drain()
     reply: dict[str, Any] = json.loads(await reader.readline())
