@@ -77,8 +77,8 @@ class Verbs:
 
     async def _status(self, request: Request) -> Reply:
         section, only = _text(request, "section"), _text(request, "interface")
-        if section not in (None, "interfaces", "connected", "policies"):
-            raise BadRequestError(f"section {section!r}: one of interfaces, connected, policies")
+        if section not in (None, "interfaces", "connected", "policies", "members"):
+            raise BadRequestError(f"section {section!r}: one of interfaces, connected, policies, members")
         reply: Reply = {} if self._daemon.problem is None else {"problem": self._daemon.problem}
         if section in (None, "interfaces"):
             reply["interfaces"] = {i.name: self._row(i) for i in self._configured() if only in (None, i.name)}
@@ -86,6 +86,7 @@ class Verbs:
             reply["connected"] = await self._daemon.workers.report("connected", {}) if section else self._prefixes()
         if section in (None, "policies"):
             reply["policies"] = {family: self._percentages(family) for family in FAMILIES}
+        if section in (None, "members"):
             reply["members"] = self._daemon.members.rows()
         return reply
 
