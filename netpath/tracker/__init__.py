@@ -12,7 +12,7 @@ from netpath.paths import Paths
 from netpath.tracker.journal import Log
 
 
-def main(where: Paths, *, use_syslog: bool = False) -> int:
+def main(where: Paths, *, use_syslog: bool = False, use_stderr: bool = True) -> int:
     """Run until stopped. 0 after an ordinary stop, 1 when it cannot start (said on standard error)."""
     import asyncio
 
@@ -28,7 +28,7 @@ def main(where: Paths, *, use_syslog: bool = False) -> int:
         print(f"netpath: another tracker runs with state directory {where.state_dir}; stop it first", file=sys.stderr)
         return 1
     try:
-        return asyncio.run(_run(where, Log(use_syslog=use_syslog)))
+        return asyncio.run(_run(where, Log(use_syslog=use_syslog, use_stderr=use_stderr)))
     finally:
         os.close(lock)
 
