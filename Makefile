@@ -1,5 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# make demo | test | bench | lint | clean    (README.md says what each does)
+# In an OpenWrt buildroot or SDK: the packages netpath and luci-app-netpath (openwrt.mk).
+# By itself: make demo | test | bench | lint | ipk | clean    (README.md says what each does)
+
+ifneq ($(wildcard $(TOPDIR)/rules.mk),)
+
+include $(dir $(lastword $(MAKEFILE_LIST)))openwrt.mk
+
+else
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,13 +14,14 @@ VENV := .venv
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 RUN := $(SUDO) env PYTHONDONTWRITEBYTECODE= KEEP='$(KEEP)' $(VENV)/bin/python
 
-.PHONY: all setup root demo test lint bench clean
+.PHONY: all setup root demo test lint bench ipk clean
 
 all:
 	@echo "make demo   a little internet on this machine: watch NetPath fail over"
 	@echo "make test   lint and every test"
 	@echo "make bench  measure the budgets"
 	@echo "make lint   ruff and mypy"
+	@echo "make ipk    packages for OpenWrt in dist/, without an SDK"
 	@echo "make clean  remove what the others made here"
 
 setup: $(VENV)/.ready
@@ -40,7 +48,13 @@ lint: setup
 bench: root setup
 	$(RUN) -m bench
 
+# The standard library is enough for it, and the binding that it packs too is on PyPI.
+ipk:
+	$(PYTHON) tools/ipk.py
+
 # Python run as root has left files of root.
 clean:
 	$(SUDO) rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	$(SUDO) find netpath bench tests -name __pycache__ -prune -exec rm -rf {} +
+
+endif

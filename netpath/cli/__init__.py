@@ -29,7 +29,7 @@ def _is_plain_run(argv: Sequence[str]) -> bool:
         rest = resolve(argv, os.environ)[1]
     except ValueError:
         return False
-    return rest in (["run"], ["run", "--syslog"])
+    return rest in (["run"], ["run", "--syslog"], ["run", "--syslog-only"])
 
 
 def _tracker(argv: Sequence[str]) -> int:
@@ -37,7 +37,7 @@ def _tracker(argv: Sequence[str]) -> int:
     from netpath.tracker import main as track
 
     where, rest = resolve(argv, os.environ)
-    return track(where, use_syslog="--syslog" in rest)
+    return track(where, use_syslog=len(rest) > 1, use_stderr="--syslog-only" not in rest)
 
 
 def _command(argv: Sequence[str]) -> int:

@@ -60,10 +60,22 @@ COMMANDS = (
         "run",
         "be the tracker, in the foreground",
         "service:run",
-        (Argument(("--syslog",), "log to syslog too", {"action": "store_true"}),),
+        (
+            Argument(("--syslog",), "log to syslog too", {"action": "store_true"}),
+            Argument(("--syslog-only",), "log to syslog, not to standard error", {"action": "store_true"}),
+        ),
     ),
     Command("start", "start the tracker and wait until it answers", "service:start"),
-    Command("stop", "stop it and remove everything of NetPath from the kernel", "service:stop"),
+    Command(
+        "stop",
+        "stop it and remove everything of NetPath from the kernel",
+        "service:stop",
+        (
+            Argument(
+                ("--keep",), "let the kernel go on steering as it does, for the next tracker", {"action": "store_true"}
+            ),
+        ),
+    ),
     Command("restart", "start anew, with the standing state", "service:restart"),
     Command("reload", "read the configuration again; a bad one changes nothing", "service:reload"),
     Command("status", "interfaces, policies, connected networks and rules", "state:status"),

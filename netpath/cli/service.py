@@ -8,6 +8,7 @@ import os
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,10 @@ START_TIME = 60.0
 STOP_TIME = 60.0
 POLL = 0.05
 """Seconds between attempts to reach a socket that does not exist yet."""
+SERVICE_POLL = 0.2
+"""The same, where each attempt starts a program."""
+CALLED_BY_SERVICE = "NETPATH_CALLED_BY_SERVICE"
+"""In the environment of commands that the service's own script runs: they must not call it back."""
 RUN_LOG = "run.log"
 """What a tracker started by `start` writes to standard error, in the state directory."""
 INIT_SCRIPT = Path("/etc/init.d/netpath")
@@ -36,7 +41,8 @@ def run(context: Context) -> int:
     """The tracker in the foreground, where the command line has more than `netpath.cli` looks for."""
     from netpath.tracker import main
 
-    return main(context.where, use_syslog=context.options.syslog)
+    only = context.options.syslog_only
+    return main(context.where, use_syslog=context.options.syslog or only, use_stderr=not only)
 
 
 def start(context: Context) -> int:
@@ -44,7 +50,7 @@ def start(context: Context) -> int:
     refuse_second(context.where)
     manager = service_manager(context.where)
     if manager is not None:
-        return context.done(_manage(manager, "start"))
+        return _manage_and_wait(context, manager, "start")
     log = context.where.state_dir / RUN_LOG
     context.where.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with log.open("wb") as stderr:
@@ -76,8 +82,11 @@ def refuse_second(where: Paths) -> None:
 
 
 def service_manager(where: Paths) -> list[str] | None:
-    """The command that takes start, stop or restart, when a service of this very instance is installed."""
-    if where != locate({}, {}):
+    """The command that takes start, stop or restart, when a service of this very instance is installed.
+
+    None when it is that service which runs this command.
+    """
+    if where != locate({}, {}) or CALLED_BY_SERVICE in os.environ:
         return None
     if PROCD.exists() and INIT_SCRIPT.exists():
         return [str(INIT_SCRIPT)]
@@ -95,9 +104,37 @@ def _manage(manager: list[str], action: str) -> str:
     return f"`{' '.join(argv)}` done"
 
 
+def _manage_and_wait(context: Context, manager: list[str], action: str) -> int:
+    """Let the service manager start or restart the tracker; say what that says of itself as soon as it answers.
+
+    Service managers return as soon as there is a process.
+    """
+    _manage(manager, action)
+    for _ in range(int(START_TIME / SERVICE_POLL)):
+        try:
+            with Client(context.where.socket) as client:
+                pid = client.peer
+            return _started(context, pid)
+        except NotRunningError:
+            if not _is_active(manager):
+                text = f"there is no tracker after `{' '.join(manager)} {action}`: it is switched off, or ended at once"
+                raise CommandError(f"{text}; the system's log tells more") from None
+            time.sleep(SERVICE_POLL)
+    raise CommandError(f"the tracker does not answer after {START_TIME:.0f} s; the system's log tells more")
+
+
+def _is_active(manager: list[str]) -> bool:
+    """Whether the service manager has a process of the service, or is about to have one."""
+    if manager == ["systemctl"]:
+        argv = ["systemctl", "is-active", "--quiet", "netpath.service"]
+    else:
+        argv = [*manager, "running"]
+    return subprocess.run(argv, check=False).returncode == 0
+
+
 def tracker_command() -> list[str]:
     """A detached tracker has no terminal: it logs to syslog too."""
-    return [sys.executable, "-m", "netpath", "run", "--syslog"]
+    return [sys.executable, "-P", "-m", "netpath", "run", "--syslog"]
 
 
 def tracker_environment(where: Paths) -> dict[str, str]:
@@ -139,13 +176,20 @@ def _started(context: Context, pid: int) -> int:
 
 def stop(context: Context) -> int:
     """Ask the tracker to stop and wait until it is gone; without one, remove what a killed one left."""
+    keep = context.options.keep
     manager = service_manager(context.where)
     try:
-        end_tracker(context, manager, keep=False)
+        end_tracker(context, None if keep else manager, keep=keep)
     except NotRunningError:
+        if keep:
+            raise
+        if manager is not None:  # else it would start another one, if the last one crashed
+            _manage(manager, "stop")
         with tracker_lock(context.where):
             context.local("stop")
         return context.done("no tracker was running; whatever a killed one left is removed")
+    if keep:
+        return context.done("stopped; the kernel goes on steering")
     return context.done("stopped; everything of NetPath is removed from the kernel")
 
 
@@ -153,7 +197,7 @@ def restart(context: Context) -> int:
     """Stop and start; the kernel keeps steering meanwhile, and the new tracker takes over what stands."""
     manager = service_manager(context.where)
     if manager is not None:
-        return context.done(_manage(manager, "restart"))
+        return _manage_and_wait(context, manager, "restart")
     try:
         end_tracker(context, None, keep=True)
     except NotRunningError:

@@ -14,7 +14,9 @@ from netpath.paths import Paths
 from netpath.tracker.journal import Log
 
 
-def main(where: Paths, *, use_syslog: bool = False, clock: Callable[[], float] = time.time) -> int:
+def main(
+    where: Paths, *, use_syslog: bool = False, use_stderr: bool = True, clock: Callable[[], float] = time.time
+) -> int:
     """Run until stopped. 0 after an ordinary stop, 1 when it cannot start (said on standard error).
 
     `clock` gives the epoch that schedules and quotas go by.
@@ -33,7 +35,7 @@ def main(where: Paths, *, use_syslog: bool = False, clock: Callable[[], float] =
         print(f"netpath: another tracker runs with state directory {where.state_dir}; stop it first", file=sys.stderr)
         return 1
     try:
-        return asyncio.run(_run(where, Log(use_syslog=use_syslog), clock))
+        return asyncio.run(_run(where, Log(use_syslog=use_syslog, use_stderr=use_stderr), clock))
     finally:
         os.close(lock)
 

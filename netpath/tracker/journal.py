@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What happened: a bounded list of events, its followers, and the log.
 
-Log lines go to standard error (procd and systemd collect it) with the level in front, and to syslog when asked for.
+Log lines go to standard error (systemd collects it) with the level in front, and to syslog when asked for: also there,
+or only there. procd hands all of standard error to syslog at one level, so its service asks for syslog only.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ Event = dict[str, Any]
 class Log:
     """Levelled log lines; `level` may change at a reload."""
 
-    def __init__(self, *, use_syslog: bool = False) -> None:
+    def __init__(self, *, use_syslog: bool = False, use_stderr: bool = True) -> None:
         self.level = LEVELS.index("notice")
         self._lost = 0
         """Lines that standard error did not take."""
+        self._stderr = use_stderr
         self._syslog = use_syslog
         if use_syslog:
             syslog.openlog("netpath", syslog.LOG_PID, syslog.LOG_DAEMON)
@@ -39,6 +41,12 @@ class Log:
         if number > self.level:
             return
         line = message.replace("\n", "\\n")
+        if self._stderr:
+            self._print(level, line)
+        if self._syslog:
+            syslog.syslog(number, line.replace("\0", "?"))
+
+    def _print(self, level: str, line: str) -> None:
         try:
             if self._lost:
                 print(f"netpath warning: {self._lost} log lines were lost here", file=sys.stderr, flush=True)
@@ -46,8 +54,6 @@ class Log:
             print(f"netpath {level}: {line}", file=sys.stderr, flush=True)
         except (OSError, ValueError):  # its reader is gone, its disk full, it is closed: failover must go on
             self._lost += 1
-        if self._syslog:
-            syslog.syslog(number, line.replace("\0", "?"))
 
     def internal(self, error: BaseException | None, message: str = "") -> None:
         """Log a failure that nobody foresaw, with its place."""

@@ -43,6 +43,7 @@ class Workers:
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
+                "-P",  # not what lies about in the current directory
                 "-m",
                 "netpath.worker",
                 job,

@@ -93,14 +93,15 @@ def openwrt_root() -> Path:
 class Router:
     """A booted OpenWrt with a LAN and two providers: `wan` (static) and `wanb` (DHCP)."""
 
-    def __init__(self, files: Mapping[str, str] | None = None) -> None:
-        """files: path (absolute, on the router) -> content, before it boots."""
+    def __init__(self, files: Mapping[str, str] | None = None, *, installed: bool = True) -> None:
+        """files: path (absolute, on the router) -> content, before it boots. Not `installed`: without NetPath."""
         self.processes: list[Process] = []
         self.directory = Path(tempfile.mkdtemp(prefix=f"netpath-lab-{os.getpid()}-openwrt-"))
         number = next(_numbers)
         self._names = {role: f"np-{os.getpid()}-{900 + number}-ow{role}" for role in ("router", "lan", "wan", "wanb")}
         self._group = _own_cgroup(self._names["router"])
         self._files = dict(files or {})
+        self._installed = installed
         self.pid = 0
         self._unshare: subprocess.Popen[bytes] | None = None
         self.spaces: dict[str, Namespace] = {}
@@ -200,7 +201,9 @@ class Router:
     def _boot(self, root: Path) -> None:
         files, scratch = self.directory / "files", self.directory / "scratch"
         scratch.mkdir()
-        _install(files)
+        files.mkdir()
+        if self._installed:
+            _install(files)
         firewall = (root / "etc/config/firewall").read_text() + FIREWALL_ZONES
         for path, text in {"/etc/config/network": NETWORK, "/etc/config/firewall": firewall, **self._files}.items():
             place = files / path.lstrip("/")
@@ -234,7 +237,7 @@ class Router:
 
 def _install(files: Path) -> None:
     """What the packages put on a router, without their maintainer scripts."""
-    shutil.copytree(PACKAGE_ROOT / "files", files)
+    shutil.copytree(PACKAGE_ROOT / "files", files, dirs_exist_ok=True)
     library = files / "usr/lib/netpath/netpath"
     shutil.copytree(PACKAGE_ROOT / "netpath", library, ignore=shutil.ignore_patterns("lab"))
 

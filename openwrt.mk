@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The packages netpath and luci-app-netpath for an OpenWrt buildroot or SDK, whose feed `packages` has Python. tools/ipk.py
+# reads the same definitions where there is no SDK.
+
+NETPATH_DIR := $(patsubst %/,%,$(abspath $(dir $(lastword $(MAKEFILE_LIST)))))
+
+include $(TOPDIR)/rules.mk
+
+PKG_NAME:=netpath
+PKG_VERSION:=$(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' $(NETPATH_DIR)/netpath/__init__.py)
+PKG_RELEASE:=1
+PKG_MAINTAINER:=NetPath maintainers <netpath@users.noreply.github.com>
+PKG_LICENSE:=GPL-2.0-or-later
+PKG_LICENSE_FILES:=LICENSE
+
+# Bytecode is compiled by the buildroot's own Python; there is nothing else to build.
+PKG_BUILD_DEPENDS:=python3/host
+PYTHON3_PKG_BUILD:=0
+
+include $(INCLUDE_DIR)/package.mk
+include $(TOPDIR)/feeds/packages/lang/python/python3-package.mk
+
+define Package/netpath
+  SECTION:=net
+  CATEGORY:=Network
+  SUBMENU:=Routing and Redirection
+  TITLE:=Multi-WAN manager on nftables
+  DEPENDS:=+python3-light +python3-asyncio +python3-ctypes +python3-logging +python3-urllib +python3-nftables \
+	+nftables-json +kmod-nft-core +kmod-nft-fib +kmod-nft-nat +kmod-nf-conntrack-netlink
+  PKGARCH:=all
+endef
+
+define Package/netpath/description
+  Watches every uplink, spreads connections over them or fails over, by policies and rules, on nftables. Takes over
+  the configuration of mwan3.
+endef
+
+define Package/netpath/conffiles
+/etc/config/netpath
+/etc/netpath.user
+/etc/netpath/
+/etc/netpath.d/
+endef
+
+# opkg stops the old service (prerm), unpacks, and starts the new one after this. apk runs no script of the old package
+# and only asks to start what runs already; so the running tracker is replaced here, with all of its state.
+define Package/netpath/postinst
+#!/bin/sh
+[ -n "$${IPKG_INSTROOT}" ] && exit 0
+[ "$${PKG_UPGRADE}" = 1 ] && /etc/init.d/netpath running && /etc/init.d/netpath restart
+/etc/init.d/rpcd reload
+exit 0
+endef
+
+# What uci-defaults has compiled is no file of the package.
+define Package/netpath/postrm
+#!/bin/sh
+[ -n "$${IPKG_INSTROOT}" ] && exit 0
+[ "$${PKG_UPGRADE}" = 1 ] || rm -rf /usr/lib/netpath/netpath
+/etc/init.d/rpcd reload
+exit 0
+endef
+
+define Package/luci-app-netpath
+  SECTION:=luci
+  CATEGORY:=LuCI
+  SUBMENU:=3. Applications
+  TITLE:=LuCI support for NetPath
+  DEPENDS:=+netpath +luci-base
+  PKGARCH:=all
+endef
+
+define Package/luci-app-netpath/description
+  Status of the multi-WAN manager NetPath in LuCI.
+endef
+
+define Package/luci-app-netpath/postinst
+#!/bin/sh
+[ -n "$${IPKG_INSTROOT}" ] && exit 0
+rm -rf /tmp/luci-indexcache* /tmp/luci-modulecache/
+/etc/init.d/rpcd reload
+exit 0
+endef
+
+define Build/Prepare
+	$(INSTALL_DIR) $(PKG_BUILD_DIR)
+	$(CP) $(NETPATH_DIR)/LICENSE $(PKG_BUILD_DIR)/
+endef
+
+define Build/Configure
+endef
+
+define Build/Compile
+endef
+
+# The laboratory is no part of a router.
+define Build/Install
+	$(INSTALL_DIR) $(PKG_INSTALL_DIR)$(PYTHON3_PKG_DIR)
+	$(CP) $(NETPATH_DIR)/netpath $(PKG_INSTALL_DIR)$(PYTHON3_PKG_DIR)/
+	rm -rf $(PKG_INSTALL_DIR)$(PYTHON3_PKG_DIR)/netpath/lab
+	find $(PKG_INSTALL_DIR) -name __pycache__ -prune -exec rm -rf {} +
+endef
+
+define Py3Package/netpath/install
+	$(CP) $(NETPATH_DIR)/files/. $(1)/
+endef
+
+define Package/luci-app-netpath/install
+	$(CP) $(NETPATH_DIR)/root/. $(1)/
+	$(INSTALL_DIR) $(1)/www $(1)/usr/lib/lua/luci
+	$(CP) $(NETPATH_DIR)/htdocs/. $(1)/www/
+	$(CP) $(NETPATH_DIR)/luasrc/. $(1)/usr/lib/lua/luci/
+endef
+
+$(eval $(call Py3Package,netpath))
+$(eval $(call BuildPackage,netpath))
+$(eval $(call BuildPackage,netpath-src))
+$(eval $(call BuildPackage,luci-app-netpath))
