@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.openwrt.conftest import sh, uci
+from tests.openwrt.conftest import attempt, sh, uci
 from tests.openwrt.openwrt_root import ADDRESS, DEVICE, SERVER, Router
-from tests.openwrt.test_procd import CONFIG, attempt
+from tests.openwrt.test_procd import CONFIG
 
 TRACKED = "\tlist track_targets '{}'\n\toption interval '200ms'\n\toption up '2'\n"
 LOGICAL = f"""
