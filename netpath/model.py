@@ -272,5 +272,7 @@ class Uplink:
     """Prefixes, other than default, that the main table routes through the device."""
     resolvers: tuple[str, ...] = ()
     """Its DNS servers: the configured ones, also while it is down, else those that netifd knows of."""
+    port: str | None = None
+    """The device that it is on, also while it is down; None while nobody knows."""
     prefixes: tuple[str, ...] = ()
     """IPv6 prefixes that are delegated by this uplink, as far as netifd knows of them."""

@@ -112,20 +112,20 @@ def _main_routes(family: str) -> list[RouteEntry]:
 def _resolve(interface: Interface, number: int, snapshot: Snapshot, logical: Dump) -> Resolved:
     family = interface.family
     known = _known(interface, snapshot, logical)
-    if known is not None and not known.up:
-        return _down(interface, number, f"netifd has not brought interface {known.name} up")
     device = (known.device if known else None) or interface.device or interface.name
     link = snapshot.links.get(device)
+    if known is not None and not known.up:
+        return _down(interface, number, f"netifd has not brought interface {known.name} up", link)
     obstacle = _obstacle(device, link)
     if link is None or obstacle:
-        return _down(interface, number, obstacle)
+        return _down(interface, number, obstacle, link)
     addresses = _addresses(snapshot, link, family)
     obstacle = "" if addresses else _numberless(link, family, snapshot, known)
     if obstacle:
-        return _down(interface, number, obstacle)
+        return _down(interface, number, obstacle, link)
     gateway, obstacle = _gateway(interface, link, snapshot, known)
     if obstacle:
-        return _down(interface, number, obstacle)
+        return _down(interface, number, obstacle, link)
     uplink = Uplink(
         name=interface.name,
         id=number,
@@ -135,6 +135,7 @@ def _resolve(interface: Interface, number: int, snapshot: Snapshot, logical: Dum
         addresses=_own(addresses, known, logical),
         main_default=link.index in _best_default_devices(snapshot, family),
         connected=tuple(sorted({r.dst for r in snapshot.networks[family] if r.oif == link.index})),
+        port=device,
         prefixes=known.prefixes if known and family == "ipv6" else (),
         resolvers=interface.resolvers or _resolvers(known, family),
     )
@@ -171,8 +172,9 @@ def _resolvers(known: Logical | None, family: str) -> tuple[str, ...]:
     return tuple(a for a in found if (":" in a) == (family == "ipv6") and may_be_elsewhere(a))
 
 
-def _down(interface: Interface, number: int, reason: str) -> Resolved:
-    down = Uplink(interface.name, number, interface.family, None, None, (), False, (), interface.resolvers)
+def _down(interface: Interface, number: int, reason: str, link: Link | None) -> Resolved:
+    name, port = interface.name, link.name if link else None
+    down = Uplink(name, number, interface.family, None, None, (), False, (), interface.resolvers, port)
     return Resolved(down, False, reason)
 
 

@@ -36,6 +36,9 @@ class Standing:
     """All that are configured."""
     there: Sequence[Uplink]
     """Those that are enabled and have a device."""
+    ports: Sequence[str]
+    """Devices of enabled uplinks, also while they are down: the main table may go on sending the router's own packets
+    to one without a carrier."""
     families: Sequence[str]
     """Families that NetPath steers; packets of others pass."""
     more_tables: bool
@@ -107,7 +110,7 @@ def entry(standing: Standing) -> Chains:
 def own_traffic(standing: Standing) -> Chains:
     """Packets that the router itself sends, up to the user's rules, and the source address that they leave with."""
     marks, there = standing.marks, standing.there
-    devices = _device_set(u.device for u in there)
+    devices = _device_set(standing.ports)
     return {
         "output": [
             *_probes_of_shared_devices(standing),

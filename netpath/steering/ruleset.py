@@ -69,7 +69,8 @@ def ruleset(
     enabled = {i.name for i in config.interfaces if i.enabled}
     there = [u for u in uplinks if u.name in enabled and u.device]
     more_tables, resolvers = bool(config.globals.rt_table_lookup), bool(view.resolvers)
-    standing = fixed.Standing(view.marks, uplinks, there, served(config), more_tables, resolvers)
+    ports = [port for u in uplinks if u.name in enabled and (port := u.port or u.device)]
+    standing = fixed.Standing(view.marks, uplinks, there, ports, served(config), more_tables, resolvers)
     wanted = {
         **fixed.entry(standing),
         **fixed.own_traffic(standing),

@@ -229,3 +229,17 @@ def test_user_script_and_hooks_get_mwan3s_environment(lab: Lab) -> None:
     wait_until(lambda: "connected wan wan" in lines(), 10, "the script to have run")
     assert lines() == ["disconnecting wan wan", "disconnected wan wan", "connecting wan wan", "connected wan wan"]
     wait_until(lambda: "ifdown wan2 wan2" in log.read_text(), 10, "ifdown to be told")
+
+
+def test_the_routers_own_packets_leave_a_dead_device_though_the_main_default_stays_there(
+    lab: Lab, start: Start
+) -> None:
+    start(mode="failover")
+    assert lab.flows(4, where=lab.router) == {"wan": 4}
+    with lab.events() as events:
+        lab.carrier("wan", False)
+        events.wait_for(lambda e: e.get("interface") == "wan" and e.get("to") == "offline", "wan to be offline")
+    assert "default" in lab.router.run(["ip", "route", "show", "dev", "wan"])
+    assert lab.flows(4, where=lab.router) == {"wan2": 4}
+    assert "error" not in lab.call({"cmd": "reload"})  # the rules now know of the lost device
+    assert lab.flows(4, where=lab.router) == {"wan2": 4}
