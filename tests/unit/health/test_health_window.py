@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from netpath.health.timing import Rtt, Timing
 from netpath.health.window import CAPACITY, Window
 from netpath.model import TrackMethod
-from tests.unit.health.virtual_time import tracking
+from tests.tracking import tracking
 
 
 def filled(rtts: list[float | None], step: float = 0.1) -> tuple[Window, float]:
