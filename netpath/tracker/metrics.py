@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from netpath.kernel import conntrack, nftdump, rtnl
+from netpath.tracker.clock import Clock
 from netpath.tracker.daemon import Daemon
 from netpath.tracker.history import COARSE_INTERVAL, COLUMNS, FINE_INTERVAL, UNKNOWN, History, Rates
 
@@ -26,6 +27,7 @@ class Metrics:
         self._daemon = daemon
         self._rates: dict[str, Rates] = {}
         self._history: dict[str, History] = {}
+        self._clock = Clock()
         self._connections: dict[str, int] = {}
         self._counted: float | None = None
         self._counting = False
@@ -43,9 +45,8 @@ class Metrics:
             await asyncio.sleep(due - loop.time())
 
     def sample(self, now: float) -> None:
-        """One reading of the counters of all devices."""
+        """One reading of the counters of all devices at monotonic time `now`."""
         totals = rtnl.statistics()
-        epoch = time.time()
         uplinks = self._daemon.uplinks
         for name in [n for n in self._rates if n not in uplinks]:
             del self._rates[name], self._history[name]
@@ -57,7 +58,7 @@ class Metrics:
                 rates.gone()
             health = self._daemon.health(name).snapshot(now)
             self._history.setdefault(name, History()).add(
-                (epoch, rates.rx_rate, rates.tx_rate, _or_unknown(health.latency), _or_unknown(health.loss))
+                (now, rates.rx_rate, rates.tx_rate, _or_unknown(health.latency), _or_unknown(health.loss))
             )
 
     async def metrics(self) -> dict[str, Any]:
@@ -102,10 +103,11 @@ class Metrics:
         return {"interfaces": rows, "time": round(time.time(), 3)}
 
     def history(self, interface: str | None, since: float, *, coarse: bool) -> dict[str, Any]:
-        """Reply of the verb `history`."""
+        """Reply of the verb `history`; `since` in epoch s."""
+        start, ahead = self._clock.since(since), self._clock.ahead()
         chosen = [n for n in self._history if interface in (None, n)]
         most = max(1, MOST_ROWS // max(1, len(chosen)))
-        rows = {n: self._history[n].rows(since, coarse=coarse, most=most + 1) for n in chosen}
+        rows = {n: self._history[n].rows(start, coarse=coarse, most=most + 1, ahead=ahead) for n in chosen}
         return {
             "columns": list(COLUMNS),
             "interval": COARSE_INTERVAL if coarse else FINE_INTERVAL,

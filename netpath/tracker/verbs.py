@@ -192,7 +192,9 @@ class Verbs:
 
     async def _events(self, request: Request) -> Reply:
         _flag(request, "follow")  # the server follows; here only nonsense is refused
-        return {"events": self._daemon.journal.since(_number(request, "since"))}
+        journal = self._daemon.journal
+        events = journal.since(_number(request, "since"), _count(request, "after"))
+        return {"events": events, "newest": journal.newest}
 
     # -- orders -------------------------------------------------------------------------------------------------
 
@@ -278,6 +280,16 @@ def _number(request: Request, key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e18:
         raise BadRequestError(f"{key} must be a number (epoch seconds)")
     return float(value)
+
+
+def _count(request: Request, key: str) -> int:
+    """The number of an event; 0 when it is not given."""
+    value = request.get(key)
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise BadRequestError(f"{key} must be a whole number that is not negative (an event's seq)")
+    return value
 
 
 def _interface(request: Request) -> str:
