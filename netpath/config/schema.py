@@ -408,7 +408,13 @@ RULE = SectionKind(
             low=1,
             high=30 * _DAY,
         ),
-        Option("logging", kinds.BOOL, "0", "Log the first packet of each flow, if globals allow it.", "logging"),
+        Option(
+            "logging",
+            kinds.BOOL,
+            "0",
+            "Log the first packet of each flow, at most 5 a second, if globals allow it.",
+            "logging",
+        ),
         Option(
             "policy",
             kinds.NAME,
