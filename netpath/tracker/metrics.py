@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from typing import Any
 
 from netpath.kernel import conntrack, nftdump, rtnl
@@ -17,7 +18,7 @@ COUNT_AGE = 5.0
 MOST_ROWS = 12_000
 """Rows in one reply of `history`, about 60 bytes each; the newest of each uplink."""
 IN_PROCESS = 20_000
-"""Connections times uplinks that the tracker counts itself, one uplink at a time; beyond that a worker does."""
+"""Connections that the tracker counts itself, a hundred at a time; of more a worker does."""
 
 
 class Metrics:
@@ -121,12 +122,11 @@ class Metrics:
         if applied is None or (self._counted is not None and now - self._counted < COUNT_AGE):
             return self._connections
         self._counted = now
-        if conntrack.count() * len(applied.uplinks) <= IN_PROCESS:
-            found = {}
-            for name, number in applied.view.ids.items():
-                found[name] = conntrack.count_by_mark(applied.view.marks.of(number), applied.view.marks.mask)
-                await asyncio.sleep(0)  # even an empty table may take the kernel 10 ms: let a failover pass
-            self._connections = found
+        if conntrack.count() <= IN_PROCESS:
+            found: Counter[int] = Counter()
+            for _ in conntrack.count_marks(applied.view.marks.mask, found):
+                await asyncio.sleep(0)  # let a failover pass
+            self._connections = conntrack.of_uplinks(found, applied.view.marks, applied.view.ids)
         elif not self._counting:
             self._counting = True
             self._daemon.spawn(self._count_outside())
