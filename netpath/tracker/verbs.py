@@ -193,7 +193,7 @@ class Verbs:
     async def _events(self, request: Request) -> Reply:
         _flag(request, "follow")  # the server follows; here only nonsense is refused
         journal = self._daemon.journal
-        events = journal.since(_number(request, "since"), _count(request, "after"))
+        events = journal.since(_number(request, "since"), _whole(request, "after", 0))
         return {"events": events, "newest": journal.newest}
 
     # -- orders -------------------------------------------------------------------------------------------------
@@ -282,13 +282,13 @@ def _number(request: Request, key: str) -> float:
     return float(value)
 
 
-def _count(request: Request, key: str) -> int:
-    """The number of an event; 0 when it is not given."""
+def _whole(request: Request, key: str, default: int) -> int:
+    """A number that counts something."""
     value = request.get(key)
     if value is None:
-        return 0
+        return default
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise BadRequestError(f"{key} must be a whole number that is not negative (an event's seq)")
+        raise BadRequestError(f"{key} must be a whole number from 0")
     return value
 
 
