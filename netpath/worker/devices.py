@@ -25,7 +25,7 @@ def with_devices(config: Config, uplinks: Sequence[Uplink], file: str) -> tuple[
         if spec is None:
             problems.append(_absent(rule, file))
         else:
-            rules.append(replace(rule, src_iface=spec))
+            rules.append(rule if spec == rule.src_iface else replace(rule, src_iface=spec))
     return replace(config, rules=tuple(rules)), problems
 
 
