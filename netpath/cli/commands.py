@@ -105,7 +105,15 @@ COMMANDS = (
         "events",
         "what happened: transitions, switches, reloads",
         "figures:events",
-        (Argument(("--follow", "-f"), "go on with each new event", {"action": "store_true"}), _SINCE),
+        (
+            Argument(("--follow", "-f"), "go on with each new event", {"action": "store_true"}),
+            _SINCE,
+            Argument(
+                ("--after",),
+                "only those with a higher number (seq in JSON); unlike a time, proof against a clock that jumps",
+                {"metavar": "SEQ"},
+            ),
+        ),
     ),
     Command("metrics", "rates, counters, latency and loss now", "figures:metrics"),
     Command(

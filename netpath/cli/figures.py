@@ -67,11 +67,11 @@ def history(context: Context) -> int:
 
 def events(context: Context) -> int:
     """Past events; with --follow also each new one until Ctrl-C."""
-    start = since(context.options.since)
+    wanted: dict[str, Any] = {"since": since(context.options.since), "after": _seq(context.options.after)}
     if not context.options.follow:
-        return context.answer(context.ask("events", since=start), render_events)
+        return context.answer(context.ask("events", **wanted), render_events)
     with Client(context.where.socket) as client:
-        stream = client.follow({"cmd": "events", "follow": True, **given({"since": start})})
+        stream = client.follow({"cmd": "events", "follow": True, **given(wanted)})
         for event in rows(accepted(next(stream)).get("events")):
             _one_event(context, event)
         for event in stream:
@@ -84,6 +84,12 @@ def _one_event(context: Context, event: Reply) -> None:
     """Print an event at once, whoever reads the other end."""
     context.answer(event, lambda clean, style: [event_line(clean, style)])
     context.out.flush()
+
+
+def _seq(text: str | None) -> int | None:
+    if text is not None and not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise UsageError(f"--after {text!r}: give the number of an event (seq), 0 or more")
+    return None if text is None else int(text)
 
 
 def since(text: str | None) -> float | None:

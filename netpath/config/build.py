@@ -32,7 +32,9 @@ from netpath.model import (
     TrackMethod,
 )
 
-_FASTEST_FAILURE_INTERVAL = 0.5
+_FASTEST_FAILURE_INTERVAL = 0.1
+_FASTEST_KNOCKING = 0.5
+"""A confirming burst is over within a second; keep_failure_interval goes on for as long as the outage."""
 _FASTEST_RECOVERY_INTERVAL = 2.0
 _RENAMED = tuple(
     (option.mwan3, option.name)
@@ -163,6 +165,8 @@ def _tracking(section: Parsed, family: str, report: Report) -> Tracking:
         if fault := target_fault(target, method, family):
             report.error(section, "track_targets", fault[0], fault[1], item=target)
     interval = section.get("interval", float)
+    keep = section.get("keep_failure_interval", bool)
+    fastest = _FASTEST_KNOCKING if keep else _FASTEST_FAILURE_INTERVAL
     return Tracking(
         method=TrackMethod(method),
         targets=targets,
@@ -172,9 +176,9 @@ def _tracking(section: Parsed, family: str, report: Report) -> Tracking:
         max_ttl=section.get("max_ttl", int),
         timeout=section.maybe("timeout", float),
         interval=interval,
-        failure_interval=section.maybe("failure_interval", float) or min(interval, _FASTEST_FAILURE_INTERVAL),
+        failure_interval=section.maybe("failure_interval", float) or min(interval, fastest),
         recovery_interval=section.maybe("recovery_interval", float) or min(interval, _FASTEST_RECOVERY_INTERVAL),
-        keep_failure_interval=section.get("keep_failure_interval", bool),
+        keep_failure_interval=keep,
         down=section.get("down", int),
         up=section.get("up", int),
         stable_time=section.get("stable_time", float),

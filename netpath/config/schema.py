@@ -170,7 +170,7 @@ _TRACKING = (
         "Time between rounds once one has failed, until the uplink is offline.",
         low=0.02,
         high=_DAY,
-        default_note="interval, but at most 500ms",
+        default_note="interval, but at most 100ms; with keep_failure_interval at most 500ms",
         mwan3="failure_interval",
     ),
     Option(
@@ -476,7 +476,13 @@ RULE = SectionKind(
             low=1,
             high=30 * _DAY,
         ),
-        Option("logging", kinds.BOOL, "0", "Log the first packet of each flow, if globals allow it.", "logging"),
+        Option(
+            "logging",
+            kinds.BOOL,
+            "0",
+            "Log the first packet of each flow, at most 5 a second, if globals allow it.",
+            "logging",
+        ),
         Option(
             "policy",
             kinds.NAME,

@@ -2,9 +2,10 @@
 """The state machine of one uplink: fed replies, failures, link events and the time, it yields orders and transitions.
 
 Probing has two gaits. *Calm* (ONLINE, nothing suspect): each target has its turn once per interval, the turns spread
-over it. *Rounds* (everything else): all targets at once, every failure_interval while failing or fresh from a link-up,
-every recovery_interval otherwise. A calm probe that is overdue, or fails for certain, starts rounds; the first good
-round ends them. The calm turns under way then count as the first round, so a cut is noticed one round earlier.
+over it. *Rounds* (everything else): all targets at once, every failure_interval while failing (a little slower when
+fresh from a link-up), every recovery_interval otherwise. A calm probe that is overdue, or fails for certain, starts
+rounds; the first good round ends them. The calm turns under way then count as the first round, so a cut is noticed one
+round earlier.
 
 A target that stayed silent in a good round is not waited for again until it answers: the others speak for the uplink.
 """
@@ -289,8 +290,10 @@ class InterfaceHealth:
 
     def _gap(self) -> float:
         """From one round to the next."""
-        if self._state.usable or self._quick:
+        if self._state.usable:
             return self._timing.failure
+        if self._quick:
+            return self._timing.proving
         if self._state is State.OFFLINE and self._tracking.keep_failure_interval:
             return self._timing.failure
         return self._timing.recovery

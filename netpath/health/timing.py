@@ -11,8 +11,16 @@ SOFT_FLOOR = 0.2
 TIMEOUT_FLOOR = 0.1
 """Shortest automatic timeout, for intervals of 100 ms and less."""
 
-TIMEOUT_CALM_FLOOR = 1.0
-"""Automatic timeouts are never shorter than the interval or this, whichever is less: probing at 5 s, nobody hurries."""
+TIMEOUT_CALM_FLOOR = 0.4
+"""Automatic timeouts are never shorter than the interval or this, whichever is less. With the defaults a cut just after
+an answer is noticed 5 + SOFT_FLOOR + 0.1 + this = 5.7 s later, and until then six probes have had a chance to show
+that the first was only lost."""
+
+FORGETTING = 1 / 1024
+"""Share of the slowest answer that each answer takes away: after an hour at the default interval half is forgotten."""
+
+PROVING = 0.5
+"""Rounds to an uplink whose link has just come are not closer than this, unless recovery_interval is."""
 
 UNKNOWN = 1.0
 """Timeout before the first reply: RFC 6298 (2.1)."""
@@ -29,15 +37,18 @@ SHORTEST = 0.02
 
 
 class Rtt:
-    """Smoothed round-trip time and variation of one target (RFC 6298 section 2)."""
+    """Smoothed round-trip time and variation of one target (RFC 6298 section 2), and its slowest answer of late."""
 
-    __slots__ = ("srtt", "variation")
+    __slots__ = ("slowest", "srtt", "variation")
 
     def __init__(self) -> None:
         self.srtt: float | None = None
         self.variation = 0.0
+        self.slowest = 0.0
+        """RFC 6298 forgets within a few answers; a full buffer comes back with the next upload."""
 
     def learn(self, rtt: float) -> None:
+        self.slowest = max(rtt, self.slowest * (1 - FORGETTING))
         if self.srtt is None:
             self.srtt, self.variation = rtt, rtt / 2
             return
@@ -53,7 +64,7 @@ class Rtt:
 class Timing:
     """The durations of one `Tracking`, with what makes them safe."""
 
-    __slots__ = ("_ceiling", "_floor", "_timeout", "_unknown", "calm", "failure", "recovery")
+    __slots__ = ("_ceiling", "_floor", "_timeout", "_unknown", "calm", "failure", "proving", "recovery")
 
     def __init__(self, tracking: Tracking, targets: int) -> None:
         interval = max(tracking.interval, SHORTEST)
@@ -62,6 +73,8 @@ class Timing:
         self.failure = max(min(tracking.failure_interval, interval), SHORTEST)
         """Between confirming rounds: suspicion never probes more slowly than calm."""
         self.recovery = max(tracking.recovery_interval, SHORTEST)
+        self.proving = max(self.failure, min(self.recovery, PROVING))
+        """Between rounds after a link-up."""
         http = tracking.method is TrackMethod.HTTPING
         self._timeout = tracking.timeout
         self._floor = max(TIMEOUT_FLOOR, min(interval, TIMEOUT_CALM_FLOOR))
@@ -74,7 +87,7 @@ class Timing:
             return max(self._timeout, SHORTEST)
         if rtt.expected is None:
             return self._unknown
-        return min(max(2 * rtt.expected, self._floor), self._ceiling)
+        return min(max(2 * rtt.expected, rtt.slowest, self._floor), self._ceiling)
 
     def soft_limit(self, rtt: Rtt) -> float:
         """After this an unanswered calm probe is suspect; never more than the timeout."""

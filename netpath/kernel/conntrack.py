@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Connections by mark: delete them, count them (ctnetlink, linux/netfilter/nfnetlink_conntrack.h).
 
-The kernel selects; no entry is decoded here, so 100,000 of them cost some tens of milliseconds.
+For deletion the kernel selects. For counting it cannot: its filter knows one mark (`(ct->mark & mask) == value`), not
+"any of ours", and each dump walks the whole hash table, 9 ms even when that is empty. So one dump is read, and of each
+entry nothing but the mark: 10,000 take 40 ms of a processor for any number of uplinks (one dump each: 620 ms for 60).
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from struct import Struct
@@ -24,6 +27,7 @@ _IPS_SEEN_REPLY = 0x2
 _NFGENMSG = Struct(">BBH")
 """family (0: both), version, resource id."""
 _HEADER = _NFGENMSG.pack(0, 0, 0)
+_MARK = Struct(">I")
 _PROC = Path("/proc/sys/net/netfilter")
 
 
@@ -45,15 +49,40 @@ def delete_by_mark(mark: int, mask: int, *, unreplied_only: bool = False) -> Non
             _delete_each(sock, selection)
 
 
-def count_by_mark(mark: int, mask: int) -> int:
-    """Connections of both families whose mark is `mark` under `mask`. Raises ValueError, NetlinkError."""
-    with NetlinkSocket(netlink.NETLINK_NETFILTER) as sock:
-        return sock.count(Message(_GET, 0, _HEADER + _selection(mark, mask)))
-
-
 def count_all(marks: MarkSpace, ids: Mapping[str, int]) -> dict[str, int]:
-    """Connections of each uplink; `ids` is interface -> uplink id."""
-    return {name: count_by_mark(marks.of(number), marks.mask) for name, number in ids.items()}
+    """Connections of each uplink, both families; `ids` is interface -> uplink id. Raises NetlinkError."""
+    found: Counter[int] = Counter()
+    for _ in count_marks(marks.mask, found):
+        pass
+    return of_uplinks(found, marks, ids)
+
+
+def count_marks(mask: int, found: Counter[int]) -> Iterator[None]:
+    """Add every connection to `found`, by its mark under `mask`.
+
+    Pauses after each part of the listing (about 100 entries), so that the caller can do something else meanwhile.
+    Raises NetlinkError.
+    """
+    with NetlinkSocket(netlink.NETLINK_NETFILTER) as sock:
+        for bodies in sock.parts(Message(_GET, 0, _HEADER)):
+            found.update(_mark(body) & mask for body in bodies)
+            yield
+
+
+def of_uplinks(found: Mapping[int, int], marks: MarkSpace, ids: Mapping[str, int]) -> dict[str, int]:
+    """What `count_marks` found, by interface."""
+    return {name: found.get(marks.of(number), 0) for name, number in ids.items()}
+
+
+def _mark(entry: memoryview) -> int:
+    """The mark of a listed connection; `netlink.attributes` would look at all the rest too."""
+    offset, end = _NFGENMSG.size, len(entry)
+    while offset + 4 <= end:
+        length, kind = netlink.ATTRIBUTE.unpack_from(entry, offset)
+        if kind == _CTA_MARK:
+            return int(_MARK.unpack_from(entry, offset + 4)[0])
+        offset += max(4, (length + 3) & ~3)
+    return 0
 
 
 def count() -> int:
@@ -93,7 +122,8 @@ def _kernel_filters_status() -> bool:
     try:
         with NetlinkSocket(netlink.NETLINK_NETFILTER) as sock:
             everything = be32(_CTA_MARK, 1) + be32(_CTA_MARK_MASK, 1)
-            sock.count(Message(_GET, 0, _HEADER + everything + be32(_CTA_STATUS_MASK, _IPS_SEEN_REPLY)))
+            for _ in sock.parts(Message(_GET, 0, _HEADER + everything + be32(_CTA_STATUS_MASK, _IPS_SEEN_REPLY))):
+                pass
     except NetlinkError as error:
         if error.errno == errno.EINVAL:
             return True

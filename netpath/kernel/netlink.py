@@ -219,21 +219,26 @@ class NetlinkSocket:
                 break
         return found
 
-    def count(self, message: Message) -> int:
-        """Number of messages that a dump consists of; only their lengths are looked at. Raises NetlinkError."""
+    def parts(self, message: Message) -> Iterator[list[memoryview]]:
+        """The bodies of a dump, as many at a time as the kernel hands out at once; the caller may pause in between.
+
+        Bodies are only valid until the next step. Nothing else may be asked before the end. Raises NetlinkError.
+        """
         self._socket.send(self._pack(message, F_DUMP))
-        buffer, step = self._buffer, _LENGTH_AND_TYPE.unpack_from
-        total = 0
+        buffer, view, step = self._buffer, memoryview(self._buffer), _LENGTH_AND_TYPE.unpack_from
         while True:
             size = self._fill()
+            bodies: list[memoryview] = []
             offset = 0
             while offset < size:
                 length, kind = step(buffer, offset)
                 if kind in (NLMSG_DONE, NLMSG_ERROR):
-                    _end_of_dump(kind, 0, memoryview(buffer)[offset + 16 : offset + length])
-                    return total
-                total += 1
+                    _end_of_dump(kind, 0, view[offset + 16 : offset + length])
+                    yield bodies
+                    return
+                bodies.append(view[offset + 16 : offset + length])
                 offset += (length + 3) & ~3
+            yield bodies
 
     def _dump_messages(self, message: Message) -> Iterator[tuple[int, int, memoryview]]:
         self._socket.send(self._pack(message, F_DUMP))

@@ -65,9 +65,9 @@ def apply(desired: Routing, *, phase: str = "both") -> Changes:
 
 
 def missing(desired: Routing) -> list[str]:
-    """What of `desired` does not stand in the kernel, in words."""
+    """What of `desired` does not stand in the kernel, in words: rules as `ip rule` shows them."""
     rules, routes = set(_our_rules(_block_of(desired.rules))), set(_our_routes())
-    lost = [f"{r.family} ip rule {r.priority}" for r in desired.rules if _rule_entry(r) not in rules]
+    lost = [f"{r.family} ip rule {_rule_words(r)}" for r in desired.rules if _rule_entry(r) not in rules]
     return lost + [
         f"{r.family} route {r.dst} dev {r.device} in table {r.table}"
         for r in desired.routes
@@ -151,6 +151,21 @@ def _rule_entry(rule: IpRule) -> RuleEntry:
         dst=None,
         target=rule.target or 0,
     )
+
+
+def _rule_words(rule: IpRule) -> str:
+    """Many rules share a priority, so that alone says little."""
+    target = "main" if rule.table == rtnl.MAIN_TABLE else rule.table or rule.target or ""
+    parts = [
+        f"{rule.priority}:",
+        "not from all" if rule.invert else "from all",
+        f"fwmark {hex(rule.mark) if rule.mark else 0}/{rule.mask:#x}" if rule.mask else "",
+        f"iif {rule.iif}" if rule.iif else "",
+        f"oif {rule.oif}" if rule.oif else "",
+        f"{rule.action} {target}".rstrip(),
+        f"suppress_prefixlength {rule.suppress_prefixlength}" if rule.suppress_prefixlength is not None else "",
+    ]
+    return " ".join(part for part in parts if part)
 
 
 def _rule_body(entry: RuleEntry) -> bytes:

@@ -19,11 +19,17 @@ if TYPE_CHECKING:
 OnTransition = Callable[[str, Transition], None]
 """(interface, transition); may call the scheduler again."""
 
+RETRY = 1.0
+"""Seconds until an interface is attended to again after an error in it."""
+
 
 class _Slot:
     """One interface."""
 
-    __slots__ = ("alarm_at", "busy", "dirty", "health", "mark", "name", "prober", "tracking", "uplink", "wake_at")
+    __slots__ = (
+        *("alarm_at", "busy", "dirty", "errors", "health"),
+        *("mark", "name", "prober", "tracking", "uplink", "wake_at"),
+    )
 
     def __init__(self, name: str, health: InterfaceHealth, tracking: Tracking, uplink: Uplink | None) -> None:
         self.name = name
@@ -38,10 +44,15 @@ class _Slot:
         self.busy = False
         """Being attended to; what happens meanwhile only makes it dirty."""
         self.dirty = False
+        self.errors: set[type[Exception]] = set()
+        """Kinds of errors that were reported: a prober that is broken breaks at every probe."""
 
 
 class Scheduler:
     """Probes every interface as its health asks, and tells `on_transition` what came of it.
+
+    An error in one interface's prober, or in `on_transition`, goes to the loop's exception handler and no further: the
+    probe counts as failed, the other interfaces do not notice, and the prober is asked again at the next one.
 
     Times are those of `loop.time()`, which is monotonic.
     """
@@ -120,6 +131,9 @@ class Scheduler:
                 for order in actions.orders:
                     self._send(slot, order.token, order.target)
                 self._emit(slot, actions.transitions)
+        except Exception as error:  # noqa: BLE001 - the other interfaces have nothing to do with it
+            self._report_once(slot, error)
+            slot.wake_at = self._loop.time() + RETRY
         finally:
             slot.busy = False
             self._set_alarm(slot)
@@ -127,12 +141,15 @@ class Scheduler:
     def _send(self, slot: _Slot, token: int, target: str) -> None:
         if not self._is_ours(slot):
             return
-        if slot.prober is None:
-            if slot.uplink is None or slot.uplink.device is None:
-                self._failed(slot, token, "no device")
-                return
-            slot.prober = self._make_prober(slot, slot.uplink)
-        slot.prober.send(token, target)
+        if slot.uplink is None or slot.uplink.device is None:
+            self._failed(slot, token, "no device")
+            return
+        try:
+            slot.prober = slot.prober or self._make_prober(slot, slot.uplink)
+            slot.prober.send(token, target)
+        except Exception as error:  # noqa: BLE001 - the same, and the other targets neither
+            self._report_once(slot, error)
+            self._failed(slot, token, f"internal error: {error!r}")
 
     def _make_prober(self, slot: _Slot, uplink: Uplink) -> Prober:
         def replied(token: int) -> None:
@@ -152,16 +169,31 @@ class Scheduler:
     def _emit(self, slot: _Slot, transitions: Iterable[Transition]) -> None:
         for transition in transitions:
             if self._is_ours(slot):
-                self._on_transition(slot.name, transition)
+                try:
+                    self._on_transition(slot.name, transition)
+                except Exception as error:  # noqa: BLE001 - what follows a transition must not end the probing
+                    self._report(slot, error)
+
+    def _report_once(self, slot: _Slot, error: Exception) -> None:
+        if type(error) not in slot.errors:
+            slot.errors.add(type(error))
+            self._report(slot, error)
+
+    def _report(self, slot: _Slot, error: Exception) -> None:
+        self._loop.call_exception_handler({"message": f"tracking of {slot.name}:", "exception": error})
 
     def _is_ours(self, slot: _Slot) -> bool:
         """False once it was removed or replaced, perhaps by the very callback that we are in."""
         return self._slots.get(slot.name) is slot
 
     def _close_prober(self, slot: _Slot) -> None:
+        slot.errors.clear()
         if slot.prober is not None:
-            slot.prober.close()
-            slot.prober = None
+            prober, slot.prober = slot.prober, None
+            try:
+                prober.close()
+            except Exception as error:  # noqa: BLE001 - a broken one must not keep a working one from its place
+                self._report(slot, error)
 
     # time
 

@@ -25,7 +25,7 @@ METHODS: Mapping[str, Mapping[str, str]] = {
     "connected": _PAGE,
     "metrics": {},
     "history": {"interface": TEXT, "since": EPOCH, "coarse": FLAG, "limit": WHOLE},
-    "events": {"since": EPOCH, "before": WHOLE, "limit": WHOLE},
+    "events": {"after": WHOLE, "since": EPOCH, "before": WHOLE, "limit": WHOLE},
     "enable": {"interface": TEXT},
     "disable": {"interface": TEXT},
     "reload": {},

@@ -70,7 +70,7 @@ class History:
         self._minute: list[tuple[float, ...]] = []
 
     def add(self, sample: tuple[float, ...]) -> None:
-        """`sample` has the fields of COLUMNS."""
+        """`sample` has the fields of COLUMNS; its time is monotonic."""
         self._fine.add(sample)
         self._minute.append(sample)
         if len(self._minute) * FINE_INTERVAL >= COARSE_INTERVAL:
@@ -78,10 +78,19 @@ class History:
             self._coarse.add((times[-1], *(_mean(figure) for figure in figures)))
             self._minute.clear()
 
-    def rows(self, since: float, *, coarse: bool = False, most: int = COARSE_SAMPLES) -> list[list[float | None]]:
-        """Of the newest `most` samples those at or after `since` (epoch s), oldest first; None: not measured."""
+    def rows(
+        self, since: float, *, coarse: bool = False, most: int = COARSE_SAMPLES, ahead: float = 0.0
+    ) -> list[list[float | None]]:
+        """Of the newest `most` samples those at or after `since`, oldest first; None: not measured.
+
+        `since` is monotonic like the times of the samples; `ahead` is added to the times of the rows.
+        """
         ring = self._coarse if coarse else self._fine
-        return [[None if v == UNKNOWN else round(v, 3) for v in row] for row in ring.newest(most) if row[0] >= since]
+        return [
+            [round(row[0] + ahead, 3), *(None if v == UNKNOWN else round(v, 3) for v in row[1:])]
+            for row in ring.newest(most)
+            if row[0] >= since
+        ]
 
 
 def _mean(column: tuple[float, ...]) -> float:

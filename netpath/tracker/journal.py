@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from netpath.tracker.clock import Clock
+
 LEVELS = ("emerg", "alert", "crit", "error", "warning", "notice", "info", "debug")
 KEEP = 500
 """Events held in memory; about 0.3 KiB each."""
@@ -68,7 +70,9 @@ class Journal:
     """Numbered events, oldest dropped; followers are called with each new one."""
 
     def __init__(self, log: Log) -> None:
-        self._events: deque[Event] = deque(maxlen=KEEP)
+        self._events: deque[tuple[float, Event]] = deque(maxlen=KEEP)
+        """With their monotonic times."""
+        self._clock = Clock()
         self._followers: list[Callable[[Event], None]] = []
         self._seq = 0
         self._log = log
@@ -77,14 +81,25 @@ class Journal:
         """Record one event; `fields` are JSON values. Returns it with `seq` and `time` (epoch s)."""
         self._seq += 1
         event = {"seq": self._seq, "time": round(time.time(), 3), "kind": kind, **fields}
-        self._events.append(event)
+        self._events.append((time.monotonic(), event))
         self._log(level, _sentence(kind, fields))
         for follower in list(self._followers):
             follower(event)
         return event
 
-    def since(self, epoch: float) -> list[Event]:
-        return [e for e in self._events if e["time"] >= epoch]
+    @property
+    def newest(self) -> int:
+        """The number of the last event, 0 before the first."""
+        return self._seq
+
+    def since(self, epoch: float, after: int = 0) -> list[Event]:
+        """Events at or after `epoch` (s, by what the clock says now) whose number is greater than `after`.
+
+        A number that no event has reached is one of an earlier tracker's, and leaves none out.
+        """
+        at = self._clock.since(epoch)
+        cursor = after if after <= self._seq else 0
+        return [event for when, event in self._events if when >= at and event["seq"] > cursor]
 
     def follow(self, callback: Callable[[Event], None]) -> Callable[[], None]:
         """Call `callback` for each event from now on; the result ends that."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from typing import Any
 
 from netpath.kernel import conntrack, nftdump, rtnl
+from netpath.tracker.clock import Clock
 from netpath.tracker.daemon import Daemon
 from netpath.tracker.history import COARSE_INTERVAL, COLUMNS, FINE_INTERVAL, UNKNOWN, History, Rates
 
@@ -16,7 +18,7 @@ COUNT_AGE = 5.0
 MOST_ROWS = 12_000
 """Rows in one reply of `history`, about 60 bytes each; the newest of each uplink."""
 IN_PROCESS = 20_000
-"""Connections times uplinks that the tracker counts itself, one uplink at a time; beyond that a worker does."""
+"""Connections that the tracker counts itself, a hundred at a time; of more a worker does."""
 
 
 class Metrics:
@@ -26,6 +28,7 @@ class Metrics:
         self._daemon = daemon
         self._rates: dict[str, Rates] = {}
         self._history: dict[str, History] = {}
+        self._clock = Clock()
         self._connections: dict[str, int] = {}
         self._counted: float | None = None
         self._counting = False
@@ -43,9 +46,8 @@ class Metrics:
             await asyncio.sleep(due - loop.time())
 
     def sample(self, now: float) -> None:
-        """One reading of the counters of all devices."""
+        """One reading of the counters of all devices at monotonic time `now`."""
         totals = rtnl.statistics()
-        epoch = time.time()
         uplinks = self._daemon.uplinks
         self._daemon.members.sample(totals, {name: uplink.device for name, uplink in uplinks.items()})
         for name in [n for n in self._rates if n not in uplinks]:
@@ -58,7 +60,7 @@ class Metrics:
                 rates.gone()
             health = self._daemon.health(name).snapshot(now)
             self._history.setdefault(name, History()).add(
-                (epoch, rates.rx_rate, rates.tx_rate, _or_unknown(health.latency), _or_unknown(health.loss))
+                (now, rates.rx_rate, rates.tx_rate, _or_unknown(health.latency), _or_unknown(health.loss))
             )
 
     async def metrics(self) -> dict[str, Any]:
@@ -103,10 +105,11 @@ class Metrics:
         return {"interfaces": rows, "time": round(time.time(), 3)}
 
     def history(self, interface: str | None, since: float, *, coarse: bool, limit: int) -> dict[str, Any]:
-        """Reply of the verb `history`, of at most `limit` rows in all."""
+        """Reply of the verb `history`, of at most `limit` rows in all; `since` in epoch s."""
+        start, ahead = self._clock.since(since), self._clock.ahead()
         chosen = [n for n in self._history if interface in (None, n)]
         most = max(1, min(MOST_ROWS, limit) // max(1, len(chosen)))
-        rows = {n: self._history[n].rows(since, coarse=coarse, most=most + 1) for n in chosen}
+        rows = {n: self._history[n].rows(start, coarse=coarse, most=most + 1, ahead=ahead) for n in chosen}
         return {
             "columns": list(COLUMNS),
             "interval": COARSE_INTERVAL if coarse else FINE_INTERVAL,
@@ -120,12 +123,11 @@ class Metrics:
         if applied is None or (self._counted is not None and now - self._counted < COUNT_AGE):
             return self._connections
         self._counted = now
-        if conntrack.count() * len(applied.uplinks) <= IN_PROCESS:
-            found = {}
-            for name, number in applied.view.ids.items():
-                found[name] = conntrack.count_by_mark(applied.view.marks.of(number), applied.view.marks.mask)
-                await asyncio.sleep(0)  # even an empty table may take the kernel 10 ms: let a failover pass
-            self._connections = found
+        if conntrack.count() <= IN_PROCESS:
+            found: Counter[int] = Counter()
+            for _ in conntrack.count_marks(applied.view.marks.mask, found):
+                await asyncio.sleep(0)  # let a failover pass
+            self._connections = conntrack.of_uplinks(found, applied.view.marks, applied.view.ids)
         elif not self._counting:
             self._counting = True
             self._daemon.spawn(self._count_outside())

@@ -118,7 +118,7 @@ class Server:
             await _send(writer, whole(reply))
             if "error" in reply:
                 return
-            sent = max((e["seq"] for e in reply["events"]), default=0)
+            sent = reply["newest"]
             while not gone.done():
                 following = asyncio.ensure_future(queue.get())
                 try:

@@ -196,9 +196,11 @@ class Verbs:
 
     async def _events(self, request: Request) -> Reply:
         _flag(request, "follow")  # the server follows; here only nonsense is refused
+        journal = self._daemon.journal
         before, limit = _whole(request, "before", KEEP_ALL), _whole(request, "limit", KEEP_ALL)
-        found = [e for e in self._daemon.journal.since(_number(request, "since")) if e["seq"] < before]
-        return {"events": found[max(0, len(found) - limit) :]}
+        found = journal.since(_number(request, "since"), _whole(request, "after", 0))
+        found = [e for e in found if e["seq"] < before]
+        return {"events": found[max(0, len(found) - limit) :], "newest": journal.newest}
 
     # -- orders -------------------------------------------------------------------------------------------------
 

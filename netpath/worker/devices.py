@@ -27,7 +27,7 @@ def with_devices(config: Config, uplinks: Sequence[Uplink], logical: Dump, file:
         if spec is None:
             problems.append(_absent(rule, file))
         else:
-            rules.append(replace(rule, src_iface=spec))
+            rules.append(rule if spec == rule.src_iface else replace(rule, src_iface=spec))
     return replace(config, rules=tuple(rules)), problems
 
 

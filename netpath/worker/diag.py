@@ -102,6 +102,11 @@ def _tracking(rows: Mapping[str, Any]) -> Iterator[Check]:
         elif dead and row["up"]:
             remedy = "replace them: fewer answering targets mean less certainty"
             yield _check("tracking", "warning", f"{name}: no answer from {', '.join(dead)}", remedy)
+        elif row["status"] == "offline":
+            yield _check("tracking", "warning", f"{name} is offline: its link is down", "see topic link")
+        elif row["status"] in ("connecting", "disconnecting"):
+            remedy = "wait: it is being probed faster, and the next seconds will tell"
+            yield _check("tracking", "warning", f"{name} is {row['status']}: {row['reason']}", remedy)
         elif row["tracking"] == "none":
             remedy = "add track_targets, or a silent failure stays unnoticed"
             yield _check("tracking", "warning", f"{name} is not tracked: only a lost link takes it out", remedy)

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 
 from pyroute2 import netns  # type: ignore[import-untyped]
 
-from netpath.model import Tracking, TrackMethod, Uplink
+from netpath.model import Uplink
 from netpath.probe.base import Context
+from tests.tracking import tracking
 
 MARK = 0x3F00
 
@@ -33,26 +34,7 @@ WAN1 = Uplink("wan1", 1, "ipv4", "wan1", "192.0.2.1", ("192.0.2.2/24",), True, (
 WAN2 = Uplink("wan2", 2, "ipv4", "wan2", "198.51.100.1", ("198.51.100.2/24",), False, ("198.51.100.0/24",))
 WAN1_6 = Uplink("wan1v6", 3, "ipv6", "wan1", "fe80::1", ("2001:db8:1::2/64",), True, ("2001:db8:1::/64",))
 
-FAST = Tracking(
-    method=TrackMethod.PING,
-    targets=(FAR,),
-    reliability=1,
-    count=1,
-    size=56,
-    max_ttl=60,
-    timeout=None,
-    interval=0.1,
-    failure_interval=0.1,
-    recovery_interval=0.1,
-    keep_failure_interval=False,
-    down=3,
-    up=2,
-    stable_time=0.0,
-    quality=None,
-    httping_ssl=False,
-    dns_query="host.example",
-    tcp_port=80,
-)
+FAST = tracking(targets=(FAR,), interval=0.1, failure_interval=0.1, recovery_interval=0.1, up=2)
 
 
 def run(command: str, stdin: str | None = None) -> str:

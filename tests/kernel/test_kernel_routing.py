@@ -169,6 +169,25 @@ def test_jumps_take_no_packet_past_what_is_meant_for_it(world: World) -> None:
         assert leads_to(world, far, mark=0x3D00) == "Invalid argument"
 
 
+def test_what_is_missing_is_named_as_ip_names_it(world: World) -> None:
+    world.uplinks(2)
+    wanted = as_configured(2)
+    families = {"ipv4": "-4", "ipv6": "-6"}
+    named = routing.missing(Routing(wanted.rules, ()))
+    assert len(named) == len(wanted.rules)
+    routing.apply(wanted)
+    shown = []
+    for family, flag in families.items():
+        for line in world.run("ip", flag, "rule", "show").splitlines():
+            words = line.replace("\t", " ").split()
+            if words[-2:] == ["proto", str(rtnl.PROTOCOL_OURS)]:
+                shown.append(f"{family} ip rule {' '.join(words[:-2])}")
+    assert sorted(named) == sorted(shown)
+    assert routing.missing(wanted) == []
+    world.ip("rule delete pref 6103 fwmark 0x200/0x3f00\n")
+    assert routing.missing(wanted) == ["ipv4 ip rule 6103: from all fwmark 0x200/0x3f00 lookup 1002"]
+
+
 @pytest.mark.parametrize("priority", [6050, 6099, 6100, 6102, 6105])
 def test_a_foreign_rule_between_ours_is_still_met_by_unmarked_packets(world: World, priority: int) -> None:
     world.uplinks(2)

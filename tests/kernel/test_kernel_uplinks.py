@@ -15,32 +15,14 @@ import pytest
 from netpath.kernel import rtnl
 from netpath.kernel.netifd import Logical
 from netpath.kernel.uplinks import Resolved, Snapshot, foreign_marks, resolve
-from netpath.model import Interface, State, Tracking, TrackMethod
+from netpath.model import Interface, State, TrackMethod
 from tests.kernel.kernel_world import World
+from tests.tracking import tracking
 
 pytestmark = pytest.mark.lab
 
 TUNSETIFF, IFF_TUN = 0x400454CA, 0x1
-TRACKING = Tracking(
-    method=TrackMethod.NONE,
-    targets=(),
-    reliability=1,
-    count=1,
-    size=56,
-    max_ttl=60,
-    timeout=None,
-    interval=5,
-    failure_interval=1,
-    recovery_interval=1,
-    keep_failure_interval=False,
-    down=3,
-    up=3,
-    stable_time=0,
-    quality=None,
-    httping_ssl=False,
-    dns_query="host.example",
-    tcp_port=80,
-)
+UNTRACKED = tracking(method=TrackMethod.NONE, targets=())
 DEFAULTS = """\
 route add default via 198.51.100.2 dev wan1 metric 10
 route add default via 198.51.100.6 dev wan2 metric 5
@@ -49,7 +31,7 @@ route add default via 198.51.100.6 dev wan2 metric 5
 
 
 def interface(name: str, family: str = "ipv4", device: str | None = None, gateway: str | None = None) -> Interface:
-    return Interface(name, True, device, family, gateway, State.ONLINE, TRACKING, (), False)
+    return Interface(name, True, device, family, gateway, State.ONLINE, UNTRACKED, (), False)
 
 
 def one(wanted: Interface, *logical: Logical) -> Resolved:

@@ -307,7 +307,11 @@ def test_diag_finds_real_faults_and_says_what_to_do(lab: Lab, start: Start, netp
     # link
     lab.carrier("wan2", False)
     lab.wait_status(wan2="offline")
-    assert "no carrier" in checks(netpath("diag", "--json"), "link")[0]["message"]
+    unplugged = netpath("diag", "--json")
+    assert "no carrier" in checks(unplugged, "link")[0]["message"]
+    assert any("wan2 is offline: its link is down" in c["message"] for c in checks(unplugged, "tracking"))
+    fine = [c["message"] for c in unplugged.json["checks"] if c["status"] == "ok"]
+    assert not any("wan2 " in message for message in fine), fine
     lab.carrier("wan2", True)
     lab.ifup("wan2")
     lab.wait_status(wan2="online")
@@ -315,11 +319,13 @@ def test_diag_finds_real_faults_and_says_what_to_do(lab: Lab, start: Start, netp
     process.signal(9)
     process.wait()
     lab.router.run(["ip", "route", "flush", "table", "1001"])
+    lab.router.ip("rule delete pref 6103 fwmark 0x300/0x3f00\n")
     lab.router.nft("flush table inet netpath\n")
     broken = netpath("diag", "--json")
     assert broken.code == 3
     assert checks(broken, "tracker")
     assert any("1001" in c["message"] and c["remedy"] for c in checks(broken, "routes"))
+    assert any("6103: from all fwmark 0x300/0x3f00 lookup 1003" in c["message"] for c in checks(broken, "routes"))
     assert "missing or empty" in checks(broken, "rules")[0]["message"]
 
 

@@ -7,9 +7,11 @@ everything else to wan.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from netpath.lab.namespace import wait_until
 from netpath.lab.plan import GUEST_MAC, LAN_MAC
 from netpath.lab.uci import section
 from tests.lab.conftest import Start
+from tests.lab.kernel_log import kernel_log
 
 pytestmark = pytest.mark.lab
 
@@ -193,23 +196,35 @@ def test_dnsmasq_fills_a_set(lab: Lab, start: Start) -> None:
         upstream.stop()
 
 
-def test_rules_that_log_say_so_to_the_kernel_only_where_globals_let_them(lab: Lab, start: Start) -> None:
-    """The kernel log belongs to the first network namespace, so the ruleset has to speak for it."""
-    rules = section("rule", "told", {"policy": "all", "logging": 1, "proto": "udp"}) + section(
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+def test_rules_that_log_tell_the_kernel_log_once_a_flow_and_only_where_globals_let_them(
+    lab: Lab, start: Start, family: str
+) -> None:
+    name = f"told_{os.getpid()}"
+    rules = section("rule", name, {"policy": "all", "logging": 1, "proto": "udp"}) + section(
         "rule", "silent", {"policy": "all"}
     )
+    server = SERVERS[family][3]
     start(rules=rules, globals_={"logging": 1})
+    with kernel_log() as log:
 
-    def logged() -> list[str]:
-        text = lab.router.run(["nft", "list", "table", "inet", "netpath"])
-        return [line.strip() for line in text.splitlines() if " log " in f" {line} "]
+        def told() -> list[dict[str, str]]:
+            lines = log.lines(f"netpath {name}: ")
+            return [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines]
 
-    assert logged()
-    assert all("told" in line for line in logged())
-    assert set(lab.flows(4)) == {"wan", "wan2"}
-    lab.config_file.write_text(lab.config(rules=rules, globals_={"logging": 0}))
-    assert "error" not in lab.call({"cmd": "reload"})
-    assert logged() == []
+        for proto in ("udp", "tcp"):
+            assert lab.flows(4, family, proto, dst=server).total() == 4
+        flows = told()
+        assert {(f["IN"], f["PROTO"], f["DPT"]) for f in flows} == {("lan", "UDP", "7")}
+        assert {ip_address(f["DST"]) for f in flows} == {ip_address(server)}
+        assert len({f["SPT"] for f in flows}) == 4
+        with lab.hold(proto="udp", family=family, dst=server) as held:
+            held.wait(lambda record: record.seq == 5 and record.answered)
+        assert len(told()) == 5, "one message a flow, not a packet"
+        lab.config_file.write_text(lab.config(rules=rules, globals_={"logging": 0}))
+        assert "error" not in lab.call({"cmd": "reload"})
+        assert lab.flows(4, family, "udp", dst=server).total() == 4
+        assert len(told()) == 5
 
 
 def test_a_sticky_client_is_free_again_after_the_timeout(lab: Lab, start: Start) -> None:

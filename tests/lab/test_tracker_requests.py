@@ -22,7 +22,7 @@ VERBS = {
     "policies": (),
     "metrics": (),
     "history": ("interface", "since", "coarse"),
-    "events": ("since", "follow"),
+    "events": ("since", "after", "follow"),
     "enable": ("interface",),
     "ifup": ("interface",),
     "disable": ("interface",),

@@ -78,6 +78,8 @@ def test_a_refusal_is_shown_and_is_exit_code_1(tracker: FakeTracker, run: Run) -
         "explain 192.0.2.7 198.51.100.1 tcp https",
         "explain --dst 198.51.100.1 --src 192.0.2.7 --dscp 64",
         "events --since yesterday",
+        "events --after -1",
+        "events --after newest",
         "status --bogus",
         "completion tcsh",
     ],
@@ -186,6 +188,13 @@ def test_since_is_sent_as_epoch(
         {"cmd": "events", "since": expected},
         {"cmd": "history", "since": expected, "coarse": True},
     ]
+
+
+def test_after_is_sent_as_a_number(tracker: FakeTracker, run: Run) -> None:
+    tracker.replies["events"] = [{"events": []}]
+    run("events", "--after", "17")
+    run("events", "--after", "0", "--follow")
+    assert tracker.requests == [{"cmd": "events", "after": 17}, {"cmd": "events", "follow": True, "after": 0}]
 
 
 def test_events_follow_prints_past_and_new_ones_until_the_tracker_ends(tracker: FakeTracker, run: Run) -> None:

@@ -59,7 +59,7 @@ def test_defaults_of_an_interface() -> None:
         max_ttl=60,
         timeout=None,
         interval=5.0,
-        failure_interval=0.5,
+        failure_interval=0.1,
         recovery_interval=2.0,
         keep_failure_interval=False,
         down=3,
@@ -85,9 +85,15 @@ def test_defaults_of_an_interface() -> None:
 
 def test_short_intervals_follow_a_short_interval() -> None:
     tracking = interface("option interval 200ms").tracking
-    assert (tracking.failure_interval, tracking.recovery_interval) == (0.2, 0.2)
+    assert (tracking.failure_interval, tracking.recovery_interval) == (0.1, 0.2)
+    assert interface("option interval 50ms").tracking.failure_interval == 0.05
     tracking = interface("option interval 1", "option failure_interval 3", "option recovery_interval 4").tracking
     assert (tracking.failure_interval, tracking.recovery_interval) == (3.0, 4.0)
+
+
+def test_knocking_for_a_whole_outage_is_no_burst_unless_asked_for() -> None:
+    assert interface("option keep_failure_interval 1").tracking.failure_interval == 0.5
+    assert interface("option keep_failure_interval 1", "option failure_interval 1").tracking.failure_interval == 1.0
 
 
 def test_defaults_of_member_policy_and_rule() -> None:

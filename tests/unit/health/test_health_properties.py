@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from netpath.health import InterfaceHealth, Transition
 from netpath.health.window import CAPACITY
 from netpath.model import State
-from tests.unit.health.virtual_time import tracking
+from tests.tracking import tracking
 
 TARGETS = ("192.0.2.1", "192.0.2.2", "192.0.2.3")
 ON_TIME, TOO_LATE = 0.09, 2.5

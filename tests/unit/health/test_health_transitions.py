@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
 from netpath.health.transitions import TABLE, Event
 from netpath.model import State, TrackMethod
-from tests.unit.health.virtual_time import DEFAULTS, World, always, never
+from tests.tracking import tracking
+from tests.unit.health.virtual_time import World, always, never
 
-UNTRACKED = replace(DEFAULTS, method=TrackMethod.NONE)
+UNTRACKED = tracking(method=TrackMethod.NONE)
 
 
 def online() -> World:

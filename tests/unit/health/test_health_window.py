@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from netpath.health.timing import Rtt, Timing
 from netpath.health.window import CAPACITY, Window
 from netpath.model import TrackMethod
-from tests.unit.health.virtual_time import tracking
+from tests.tracking import tracking
 
 
 def filled(rtts: list[float | None], step: float = 0.1) -> tuple[Window, float]:
@@ -98,7 +98,7 @@ def test_timeouts_follow_rfc_6298() -> None:
 @pytest.mark.parametrize(
     ("interval", "rtt", "timeout", "soft"),
     [
-        (5.0, 0.02, 1.0, 0.2),
+        (5.0, 0.02, 0.4, 0.2),
         (0.1, 0.001, 0.1, 0.1),
         (0.1, 0.05, 0.3, 0.2),
         (5.0, 0.6, 2.0, 1.8),
@@ -111,6 +111,21 @@ def test_automatic_limits(interval: float, rtt: float, timeout: float, soft: flo
     timing = Timing(tracking(interval=interval), 2)
     assert timing.timeout(learnt) == pytest.approx(timeout)
     assert timing.soft_limit(learnt) == pytest.approx(soft)
+
+
+def test_the_slowest_answer_is_remembered_for_an_hour() -> None:
+    """RFC 6298 alone has forgotten a full buffer a minute later."""
+    learnt = Rtt()
+    learnt.learn(0.02)
+    learnt.learn(1.2)
+    timing = Timing(tracking(), 1)
+    for _ in range(100):
+        learnt.learn(0.02)
+    assert timing.timeout(learnt) == pytest.approx(1.2, rel=0.1)
+    for _ in range(3600 // 5):
+        learnt.learn(0.02)
+    assert timing.timeout(learnt) < 0.6
+    assert timing.soft_limit(learnt) == 0.2
 
 
 def test_a_configured_timeout_wins_and_bounds_the_soft_limit() -> None:
@@ -128,3 +143,11 @@ def test_httping_gets_the_time_of_several_round_trips() -> None:
 
 def test_confirming_is_never_slower_than_calm_probing() -> None:
     assert Timing(tracking(interval=0.1, failure_interval=0.5), 1).failure == 0.1
+
+
+@pytest.mark.parametrize(
+    ("changes", "proving"),
+    [({}, 0.5), ({"recovery_interval": 0.2}, 0.2), ({"failure_interval": 3.0}, 3.0)],
+)
+def test_a_new_link_is_not_judged_in_a_burst(changes: dict[str, float], proving: float) -> None:
+    assert Timing(tracking(**changes), 1).proving == proving

@@ -5,40 +5,15 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from netpath.health import Actions, InterfaceHealth, Transition
-from netpath.model import State, Tracking, TrackMethod
-
-DEFAULTS = Tracking(
-    method=TrackMethod.PING,
-    targets=("192.0.2.1", "198.51.100.1"),
-    reliability=1,
-    count=1,
-    size=56,
-    max_ttl=60,
-    timeout=None,
-    interval=5.0,
-    failure_interval=0.5,
-    recovery_interval=5.0,
-    keep_failure_interval=False,
-    down=3,
-    up=3,
-    stable_time=0.0,
-    quality=None,
-    httping_ssl=False,
-    dns_query="example.org",
-    tcp_port=443,
-)
+from netpath.model import State, Tracking
+from tests.tracking import SHIPPED
 
 RTT = 0.02
 
 Answer = Callable[[str, float], float | None]
 """(target, sending time) -> round-trip time, or None when nothing comes back."""
-
-
-def tracking(**changes: object) -> Tracking:
-    return replace(DEFAULTS, **changes)  # type: ignore[arg-type]
 
 
 def always(_target: str, _at: float) -> float | None:
@@ -63,7 +38,7 @@ class World:
 
     def __init__(
         self,
-        config: Tracking = DEFAULTS,
+        config: Tracking = SHIPPED,
         answer: Answer = always,
         *,
         initial: State = State.ONLINE,

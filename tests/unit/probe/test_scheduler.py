@@ -15,28 +15,10 @@ from netpath.health import InterfaceHealth, Transition
 from netpath.model import State, Tracking, TrackMethod, Uplink
 from netpath.probe import Scheduler, scheduler
 from netpath.probe.base import Context
+from tests.tracking import tracking
 
 MARK = 0x3F00
-CONFIG = Tracking(
-    method=TrackMethod.PING,
-    targets=("192.0.2.1", "192.0.2.2"),
-    reliability=1,
-    count=1,
-    size=56,
-    max_ttl=60,
-    timeout=None,
-    interval=1.0,
-    failure_interval=0.5,
-    recovery_interval=1.0,
-    keep_failure_interval=False,
-    down=3,
-    up=2,
-    stable_time=0.0,
-    quality=None,
-    httping_ssl=False,
-    dns_query="host.example",
-    tcp_port=80,
-)
+CONFIG = tracking(interval=1.0, failure_interval=0.5, recovery_interval=1.0, up=2)
 
 
 class FakeLoop:
@@ -45,6 +27,7 @@ class FakeLoop:
     def __init__(self) -> None:
         self.now = 0.0
         self.fired = 0
+        self.errors: list[str] = []
         self._timers: list[tuple[float, int, FakeTimer]] = []
         self._numbers = itertools.count()
 
@@ -55,6 +38,9 @@ class FakeLoop:
         timer = FakeTimer(when, lambda: callback(*arguments))
         heapq.heappush(self._timers, (when, next(self._numbers), timer))
         return timer
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        self.errors.append(f"{context['message']} {context['exception']!r}")
 
     def pending(self) -> int:
         return sum(not timer.cancelled for _, _, timer in self._timers)
@@ -92,10 +78,12 @@ class FakeProber:
 
     def send(self, token: int, target: str) -> None:
         assert not self.closed
+        if self.world.mood == f"breaks at {target}" and self.context.uplink.name == "wan":
+            raise RuntimeError(target)
         self.world.sent.append((self.world.loop.now, self.context.uplink.name, target))
         if self.world.mood == "fails":
             self.context.on_failure(token, "network is unreachable")
-        elif self.world.mood == "answers":
+        elif self.world.mood != "silent":
             self.world.loop.call_at(self.world.loop.now + 0.01, self._answer, token)
 
     def _answer(self, token: int) -> None:
@@ -176,7 +164,7 @@ def test_one_dead_uplink_does_not_touch_the_others(world: World) -> None:
     world.add("wan2", device=None)
     world.loop.run(60)
     assert world.states("wan2") == [State.DISCONNECTING, State.OFFLINE]
-    assert world.transitions[-1][1].reason == "192.0.2.1: no device; 192.0.2.2: no device"
+    assert world.transitions[-1][1].reason == "192.0.2.1: no device; 198.51.100.1: no device"
     assert world.states("wan") == []
 
 
@@ -281,17 +269,69 @@ def test_a_failing_callback_does_not_stop_the_probes(world: World) -> None:
     world.loop.run(5)
     world.mood = "silent"
     world.on_transition = explode
-    failures = 0
-    for _ in range(3):
-        try:
-            world.loop.run(world.loop.now + 10)
-        except RuntimeError:
-            failures += 1
-    assert failures
+    world.loop.run(world.loop.now + 10)
+    assert world.loop.errors == ["tracking of wan: RuntimeError('hook')"] * 2  # disconnecting, offline
     world.mood = "answers"
     world.on_transition = lambda _name, _transition: None
     world.loop.run(60)
     assert world.states("wan")[-1] is State.ONLINE
+
+
+def test_a_broken_prober_is_told_once_and_tried_again_and_the_others_go_on(world: World) -> None:
+    for name in ("wan", "wan2"):
+        world.add(name, replace(CONFIG, reliability=2))
+    world.loop.run(5)
+    world.mood = f"breaks at {CONFIG.targets[0]}"
+    world.loop.run(30)
+    assert world.states("wan") == [State.DISCONNECTING, State.OFFLINE]
+    assert "192.0.2.1: internal error: RuntimeError('192.0.2.1')" in world.transitions[-1][1].reason
+    assert world.loop.errors == ["tracking of wan: RuntimeError('192.0.2.1')"]
+    assert world.states("wan2") == []
+    healthy = [at for at, name, _ in world.sent if name == "wan2"]
+    assert max(b - a for a, b in itertools.pairwise([*healthy, 30.0])) < 1.1, "every target once a second"
+    world.mood = "answers"
+    world.loop.run(60)
+    assert world.states("wan")[-1] is State.ONLINE
+
+
+def test_a_prober_that_cannot_be_made_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_tracking: Tracking, _context: Context) -> FakeProber:
+        raise ValueError("no such method")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scheduler, "make_prober", refuse)
+        world.add("wan")
+        world.loop.run(10)
+    assert world.loop.errors == ["tracking of wan: ValueError('no such method')"]
+    assert world.states("wan")[-1] is State.OFFLINE
+    world.loop.run(30)
+    assert world.states("wan")[-1] is State.ONLINE
+
+
+def test_an_error_in_the_health_of_one_interface_neither_spins_nor_stops_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    health = world.add("wan")
+    world.add("wan2")
+    world.loop.run(5)
+    polls: list[float] = []
+
+    def explode(now: float) -> None:
+        polls.append(now)
+        if len(polls) > 100:
+            pytest.fail("it spins")
+        raise KeyError("health")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(health, "poll", explode)
+        world.loop.run(30)
+    assert 20 <= len(polls) <= 60
+    assert world.loop.errors == ["tracking of wan: KeyError('health')"]
+    assert world.states("wan2") == []
+    sent = len([name for _, name, _ in world.sent if name == "wan"])
+    world.loop.run(60)
+    assert len([name for _, name, _ in world.sent if name == "wan"]) > sent
+    assert world.states("wan2") == []
 
 
 def test_another_mark_means_new_sockets(world: World) -> None:

@@ -22,11 +22,11 @@ from netpath.model import (
     RangeSpec,
     Rule,
     State,
-    Tracking,
     TrackMethod,
     Uplink,
 )
 from netpath.steering.interpret import PORT_PROTOCOLS, Flow
+from tests.tracking import tracking
 
 GLOBALS: dict[str, Any] = {
     "enabled": True,
@@ -40,30 +40,11 @@ GLOBALS: dict[str, Any] = {
     "dnsmasq_dir": "",
     "dnsmasq_restart": "none",
 }
-NO_TRACKING = Tracking(
-    method=TrackMethod.NONE,
-    targets=(),
-    reliability=1,
-    count=1,
-    size=56,
-    max_ttl=64,
-    timeout=None,
-    interval=5.0,
-    failure_interval=5.0,
-    recovery_interval=5.0,
-    keep_failure_interval=False,
-    down=3,
-    up=3,
-    stable_time=0.0,
-    quality=None,
-    httping_ssl=False,
-    dns_query="",
-    tcp_port=0,
-)
+UNTRACKED = tracking(method=TrackMethod.NONE, targets=())
 
 
 def interface(name: str, family: str = "ipv4", device: str | None = None, enabled: bool = True) -> Interface:
-    return Interface(name, enabled, device, family, None, State.ONLINE, NO_TRACKING, (), False)
+    return Interface(name, enabled, device, family, None, State.ONLINE, UNTRACKED, (), False)
 
 
 def uplink(name: str, number: int, device: str | None, family: str = "ipv4", **more: Any) -> Uplink:

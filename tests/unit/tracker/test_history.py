@@ -1,9 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 
+from netpath.health import InterfaceHealth
+from netpath.kernel import rtnl
+from netpath.model import State, Uplink
 from netpath.tracker.history import FINE_SAMPLES, UNKNOWN, History, Rates, Ring
+from netpath.tracker.metrics import Metrics
+from tests.tracking import tracking
+from tests.unit.tracker.clocks import Clocks
 
 
 def test_a_ring_keeps_the_newest_samples_in_order() -> None:
@@ -43,6 +52,36 @@ def test_history_is_bounded_and_cut_by_time() -> None:
     assert len(rows) == FINE_SAMPLES
     assert rows[0][0] == 100
     assert [r[0] for r in history.rows(FINE_SAMPLES + 98)] == [FINE_SAMPLES + 98, FINE_SAMPLES + 99]
+
+
+@pytest.mark.parametrize("jump", [-3600, 3600, 56 * 365 * 86400])
+def test_samples_stay_in_order_and_none_is_skipped_when_the_clock_jumps(
+    clocks: Clocks, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    monkeypatch.setattr(rtnl, "statistics", lambda: {"eth0": (0, 0, 0, 0)})
+    uplink = Uplink("wan", 1, "ipv4", "eth0", None, (), True, ())
+    health = InterfaceHealth(tracking(), now=clocks.monotonic, initial=State.ONLINE, enabled=True)
+    members = SimpleNamespace(sample=lambda totals, devices: None)
+    daemon = SimpleNamespace(uplinks={"wan": uplink}, health={"wan": health}.__getitem__, members=members)
+    metrics = Metrics(cast("Any", daemon))
+
+    def sample(times: int) -> None:
+        for _ in range(times):
+            clocks.pass_time(1.0)
+            metrics.sample(clocks.monotonic)
+
+    def times(since: float) -> list[float]:
+        reply = metrics.history("wan", since, coarse=False, limit=1000)
+        return [row[0] for row in reply["interfaces"]["wan"]]
+
+    sample(10)
+    last = times(0)[-1]
+    assert last == clocks.wall
+    clocks.wall += jump
+    sample(5)
+    assert times(0) == pytest.approx([clocks.wall - age for age in range(14, -1, -1)])
+    assert set(times(clocks.wall - 4)) <= set(times(last)), "what is new is there for who asks by the last time he got"
+    assert len(times(clocks.wall - 4)) == 5
 
 
 @pytest.mark.parametrize("minutes", [1, 3])

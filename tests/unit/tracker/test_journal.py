@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import io
 import sys
+from typing import Any
 
 import pytest
 
 from netpath.tracker.journal import Journal, Log
+from tests.unit.tracker.clocks import Clocks
 
 
 class Full(io.StringIO):
@@ -36,6 +38,45 @@ def test_lost_lines_are_counted_and_told_later(monkeypatch: pytest.MonkeyPatch) 
         "netpath notice: test number=3",
     ]
     assert [event["number"] for event in journal.since(0)] == [0, 1, 2, 3]
+
+
+def numbers(events: list[dict[str, Any]]) -> list[int]:
+    return [event["seq"] for event in events]
+
+
+def test_a_number_as_cursor_misses_nothing_when_the_clock_jumps(clocks: Clocks) -> None:
+    journal = Journal(Log())
+    seen, cursor = [], 0
+    for jump in (0, -3600, 7200, 56 * 365 * 86400):
+        clocks.wall += jump
+        for _ in range(2):
+            clocks.pass_time(10)
+            journal.add("test")
+        seen += numbers(journal.since(0, cursor))
+        cursor = journal.newest
+        assert journal.since(0, cursor) == []
+    assert seen == list(range(1, 9))
+
+
+def test_a_number_of_an_earlier_tracker_leaves_nothing_out() -> None:
+    journal = Journal(Log())
+    journal.add("test")
+    journal.add("test")
+    assert numbers(journal.since(0, 700)) == [1, 2]
+    assert numbers(journal.since(0, 1)) == [2]
+
+
+@pytest.mark.parametrize("jump", [-3600, 3600, 56 * 365 * 86400])
+def test_since_ten_minutes_ago_means_that_whatever_the_clock_did(clocks: Clocks, jump: float) -> None:
+    """A router without a battery starts in 1970 and learns the date while it runs."""
+    journal = Journal(Log())
+    journal.add("old")
+    clocks.pass_time(1000)
+    journal.add("before the jump")
+    clocks.wall += jump
+    clocks.pass_time(300)
+    journal.add("after the jump")
+    assert [event["kind"] for event in journal.since(clocks.wall - 600)] == ["before the jump", "after the jump"]
 
 
 def test_an_internal_error_is_logged_with_its_place(capsys: pytest.CaptureFixture[str]) -> None:

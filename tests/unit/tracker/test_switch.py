@@ -21,7 +21,6 @@ from netpath.model import (
     Mode,
     Policy,
     State,
-    Tracking,
     TrackMethod,
 )
 from netpath.statedir import StateDir
@@ -29,9 +28,10 @@ from netpath.steering.marks import MarkSpace
 from netpath.steering.policy import SteeringView
 from netpath.tracker.journal import Journal, Log
 from netpath.tracker.switch import Switch
+from tests.tracking import tracking
 
 GLOBALS = Globals(True, "netpath", 0x3F00, 6000, (), False, "notice", True, "", "none")
-TRACKING = Tracking(TrackMethod.NONE, (), 1, 1, 56, 60, None, 1, 1, 1, False, 3, 3, 0, None, False, "example.com", 443)
+UNTRACKED = tracking(method=TrackMethod.NONE, targets=())
 IDS = {"wan": 1, "lte": 2}
 FAILOVER = (("wan", 1), ("lte", 2))
 BOTH, WAN, LTE = frozenset(IDS), frozenset({"wan"}), frozenset({"lte"})
@@ -88,7 +88,7 @@ def applied(
     metered: str = "",
     policies: dict[str, tuple[tuple[str, int], ...]] | None = None,
 ) -> Applied:
-    interfaces = tuple(Interface(n, True, n, "ipv4", None, State.ONLINE, TRACKING, flush, n == metered) for n in IDS)
+    interfaces = tuple(Interface(n, True, n, "ipv4", None, State.ONLINE, UNTRACKED, flush, n == metered) for n in IDS)
     made = tuple(
         Policy(name, tuple(Member(n, n, metric, 1) for n, metric in members), Mode.FAILOVER, LastResort.UNREACHABLE)
         for name, members in (policies or {"p": FAILOVER}).items()

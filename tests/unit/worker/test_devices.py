@@ -56,3 +56,11 @@ def test_a_rule_whose_interface_is_not_there_matches_nothing_and_says_so(written
     steered, problems = with_devices(config, UPLINKS, LOGICAL, "file")
     assert steered.rules == ()
     assert [(p.severity, p.option, p.value) for p in problems] == [("warning", "src_iface", written)]
+
+
+def test_rules_that_name_no_interface_are_left_as_they_are() -> None:
+    """Thousands of them are not copied at each load."""
+    config = loads(CONFIG.format("br-lan") + "config rule 'plain'\n\toption policy 'default'\n").config
+    assert config is not None
+    steered, _ = with_devices(config, UPLINKS, LOGICAL, "file")
+    assert all(new is old for new, old in zip(steered.rules, config.rules, strict=True))
