@@ -155,7 +155,9 @@ def build(package: Package, epoch: int) -> bytes:
     # sysupgrade keeps the others too, although no package brings them.
     others = [name for name in package.conffiles if name not in brought]
     if others:
-        files[f"lib/upgrade/keep.d/{package.name}"] = _lines(others)
+        kept = f"lib/upgrade/keep.d/{package.name}"
+        own = files[kept].data.decode().splitlines() if kept in files else []
+        files[kept] = _lines([*own, *others])
     for name in ("postinst", "prerm"):
         control[name] = File(_default_script(name).encode(), 0o755)
     for name, text in package.scripts.items():

@@ -94,8 +94,10 @@ class HttpProber(StreamProber):
 
     def _wrap(self, sock: socket.socket, host: str) -> SSLSocket:
         """TLS over `sock`. `ssl` costs 4 MiB of memory: imported when an HTTPS target exists."""
-        import ssl
-
+        try:
+            import ssl
+        except ImportError:
+            raise OSError("this Python has no module ssl; on OpenWrt it is in the package python3-openssl") from None
         check = not self.context.is_address(host)
         context = self._contexts.get(check)
         if context is None:

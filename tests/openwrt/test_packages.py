@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,10 +27,7 @@ def builder() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    # dataclasses look their module up
-    import sys
-
-    sys.modules[spec.name] = module
+    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
@@ -53,6 +51,7 @@ def running(router: Router, packages: dict[str, Ipk]) -> Iterator[int]:
         install(router, packages["netpath"])
     router.write(CONFIG, NETPATH)
     attempt(router, "netpath start")
+    router.wait(lambda: answers(router), "its answer")
     yield pid(router)
     attempt(router, "netpath stop")
 

@@ -64,7 +64,9 @@ def ours(router: Router) -> list[str]:
 
 def table_handle(router: Router) -> str:
     """Changes when the table is removed and made again."""
-    return "".join(line for line in sh(router, "nft -a list tables").splitlines() if "inet netpath" in line)
+    handle = re.search(r"# handle (\d+)", sh(router, "nft -a list table inet netpath"))
+    assert handle is not None
+    return handle[1]
 
 
 def loads(router: Router) -> int:
@@ -175,7 +177,6 @@ def test_switching_off_and_on_by_configuration(router: Router, running: int) -> 
 @pytest.mark.parametrize("command", ["netpath restart", f"{INIT} restart"])
 def test_restart_never_stops_steering(router: Router, running: int, command: str) -> None:
     handle = table_handle(router)
-    assert handle
     sh(router, command)
     assert pid(router) not in (0, running)
     router.wait(lambda: answers(router), "its answer")
@@ -235,17 +236,25 @@ def test_the_hotplug_hint_reaches_a_running_tracker_only(router: Router) -> None
         router.ubus("service", "delete", {"name": "netpath"})
 
 
-def test_hints_and_reloads_before_the_tracker_listens_do_not_end_it(router: Router, running: int) -> None:
+def test_hints_before_the_tracker_listens_do_not_end_it(router: Router, running: int) -> None:
     sh(router, "netpath stop")
     first = sh(
         router,
         f"{INIT} start\n"
         'ubus call service list \'{"name":"netpath"}\' >/tmp/list\n'
         "first=$(jsonfilter -i /tmp/list -e '@.netpath.instances.tracker.pid'); echo $first\n"
-        "until [ -S /var/run/netpath.sock ]; do kill -URG $first && kill -HUP $first || exit 1; done",
+        "until [ -S /var/run/netpath.sock ]; do kill -URG $first || exit 1; done",
     )
     router.wait(lambda: answers(router), "its answer")
     assert pid(router) == int(first)
+
+
+def test_a_reload_right_after_the_start_waits_for_the_tracker(router: Router, running: int) -> None:
+    sh(router, f"netpath stop; {INIT} start; sed -i s/everything/all_of_it/ {CONFIG}")
+    first = pid(router)
+    code, text = attempt(router, f"{INIT} reload")
+    assert (code, pid(router)) == (0, first), text
+    assert "all_of_it" in sh(router, "netpath rules")
 
 
 def test_user_scripts_are_run_and_what_they_print_is_logged(router: Router, running: int) -> None:

@@ -68,7 +68,9 @@ def test_luci_finds_its_parts(packages: Packages) -> None:
 def test_the_users_files_survive_upgrades(packages: Packages) -> None:
     ipk = packages["netpath"]
     assert ipk.scripts["conffiles"].split() == ["/etc/config/netpath", "/etc/netpath.user"]
-    assert ipk.text("lib/upgrade/keep.d/netpath").split() == ["/etc/netpath/", "/etc/netpath.d/"]
+    assert {"/etc/netpath/", "/etc/netpath.d/"} <= set(ipk.text("lib/upgrade/keep.d/netpath").split())
+    own = ROOT / "files/lib/upgrade/keep.d/netpath"
+    assert not own.exists() or ipk.text("lib/upgrade/keep.d/netpath").startswith(own.read_text())
     assert set(ipk.scripts["conffiles"].split()) <= {f"/{name}" for name in ipk.members}
 
 

@@ -230,19 +230,22 @@ def test_version_needs_no_tracker(run: Run) -> None:
 
 
 def test_the_tracker_starts_without_the_command_lines_baggage(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[str, bool]] = []
+    seen: list[tuple[str, bool, bool]] = []
 
-    def fake(where: Any, *, use_syslog: bool = False) -> int:
-        seen.append((str(where.config), use_syslog))
+    def fake(where: Any, *, use_syslog: bool = False, use_stderr: bool = True) -> int:
+        seen.append((str(where.config), use_syslog, use_stderr))
         return 7
 
     monkeypatch.setattr("netpath.tracker.main", fake)
     monkeypatch.delitem(sys.modules, "netpath.cli.parser", raising=False)
     assert run("run", "--config", "/tmp/a", "--syslog").code == 7
     assert run("--config=/tmp/b", "run").code == 7
+    assert run("run", "--syslog-only").code == 7
     assert "netpath.cli.parser" not in sys.modules
     assert run("--json", "run").code == 7
-    assert seen[:2] == [("/tmp/a", True), ("/tmp/b", False)]
+    assert [seen[0], seen[1]] == [("/tmp/a", True, True), ("/tmp/b", False, True)]
+    assert run("--json", "run", "--syslog-only").code == 7
+    assert seen[2][1:] == seen[4][1:] == (True, False)
 
 
 def test_every_handler_exists() -> None:

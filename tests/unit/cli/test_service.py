@@ -113,21 +113,75 @@ def test_restart_that_fails_says_that_steering_stands(run: Run, monkeypatch: pyt
     assert "`netpath stop` removes it" in result.err
 
 
-def test_the_service_manager_is_used_for_its_own_instance_only(
-    run: Run, instance: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    init = instance / "init"
-    init.write_text('#!/bin/sh\necho "$1" >> "$0.log"\nexit "${FAKE_EXIT:-0}"\n')
-    init.chmod(0o755)
-    monkeypatch.setattr(service, "PROCD", init)
-    monkeypatch.setattr(service, "INIT_SCRIPT", init)
+MANAGER = """#!/bin/sh
+# A stand-in for the init script: starts the fake tracker, stops it by SIGKILL.
+echo "$1" >>"$0.log"
+case "$1" in
+start | restart) [ -n "$FAKE_OFF" ] || { "$FAKE_PYTHON" "$FAKE_TRACKER" & echo $! >"$0.pid"; } ;;
+stop) [ ! -e "$0.pid" ] || kill -9 "$(cat "$0.pid")" ;;
+running) [ -e "$0.pid" ] && kill -0 "$(cat "$0.pid")"; exit ;;
+esac
+exit "${FAKE_EXIT:-0}"
+"""
+
+
+@pytest.fixture
+def init(instance: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An init script that is this instance's service manager."""
+    script = instance / "init"
+    script.write_text(MANAGER)
+    script.chmod(0o755)
+    monkeypatch.setattr(service, "PROCD", script)
+    monkeypatch.setattr(service, "INIT_SCRIPT", script)
+    monkeypatch.setenv("FAKE_PYTHON", sys.executable)
+    monkeypatch.setenv("FAKE_TRACKER", str(FAKE))
+    return script
+
+
+@pytest.fixture
+def managed(init: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(service, "service_manager", lambda _where: [str(init)])
+    return init
+
+
+def calls(script: Path) -> list[str]:
+    """What the command asked of its service manager, questions aside."""
+    return [word for word in Path(f"{script}.log").read_text().split() if word != "running"]
+
+
+def test_the_service_manager_is_used_for_its_own_instance_only(init: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert service.service_manager(locate({}, {})) == [str(init)]
     assert service.service_manager(locate(os.environ, {})) is None
-    monkeypatch.setattr(service, "service_manager", lambda _where: [str(init)])
-    assert run("start").code == 0
-    assert run("restart").code == 0
+    monkeypatch.setenv(service.CALLED_BY_SERVICE, "1")
+    assert service.service_manager(locate({}, {})) is None, "it would call itself without end"
+
+
+def test_a_service_is_started_and_restarted_and_asked(run: Run, managed: Path, instance: Path) -> None:
+    started = run("start")
+    assert (started.code, started.out) == (0, f"started (process {pid(instance)}): wan is online, wan2 is offline\n")
+    assert calls(managed) == ["start"]
+
+
+def test_a_service_that_does_not_start_is_told(run: Run, managed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_OFF", "1")
+    off = run("start")
+    assert off.code == 1
+    assert "it is switched off, or ended at once" in off.err
     monkeypatch.setenv("FAKE_EXIT", "4")
-    failed = run("start")
+    failed = run("restart")
     assert failed.code == 1
     assert "exit code 4" in failed.err
-    assert (instance / "init.log").read_text() == "start\nrestart\nstart\n"
+
+
+def test_stopping_a_service_whose_tracker_has_crashed_still_stops_it(run: Run, managed: Path) -> None:
+    assert run("stop").code == 0
+    assert calls(managed) == ["stop"], "the service manager would start another one"
+
+
+def test_stop_may_keep_the_kernel_as_it_is(run: Run, instance: Path, managed: Path) -> None:
+    run("start")
+    result = run("stop", "--keep")
+    assert (result.code, result.out) == (0, "stopped; the kernel goes on steering\n")
+    assert json.loads((instance / "stop-request.json").read_text()) == {"cmd": "stop", "keep": True}
+    assert calls(managed) == ["start"], "not by the service manager, which would clean up"
+    assert run("stop", "--keep").code == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import sys
+import syslog
 from typing import Any
 
 import pytest
@@ -87,3 +88,15 @@ def test_an_internal_error_is_logged_with_its_place(capsys: pytest.CaptureFixtur
     line = capsys.readouterr().err
     assert "request x: ValueError('odd')" in line
     assert "test_journal.py:" in line
+
+
+def test_syslog_alone_has_the_levels_and_standard_error_stays_clean(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines: list[tuple[int, str]] = []
+    monkeypatch.setattr(syslog, "syslog", lambda level, line: lines.append((level, line)))
+    log = Log(use_syslog=True, use_stderr=False)
+    log("warning", "slow")
+    log("error", "broken\nline")
+    assert lines == [(syslog.LOG_WARNING, "slow"), (syslog.LOG_ERR, "broken\\nline")]
+    assert capsys.readouterr().err == ""
