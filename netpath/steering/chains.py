@@ -129,7 +129,7 @@ def own_traffic(standing: Standing, cgroups: Mapping[int, tuple[int, str]]) -> C
             *_prefix_accepts(there),
             *_source_maps(there),
             *_device_map("oifname", [u for u in there if not u.main_default], "w"),
-            "goto rules",
+            "goto by_family",
         ],
         **_source(there),
     }

@@ -123,9 +123,9 @@ def _bring_up(
         steered,
         links,
         usable,
-        rule_counters=nftdump.rule_counters(table, prefix="r"),
         existing_chains=nftdump.chains(table),
         existing_sets=nftdump.sets(table),
+        existing_counters=nftdump.counters(table),
         cgroups=_cgroups(config, ids),
     )
     wanted = desired(config, links)
