@@ -54,7 +54,7 @@ def _sieve(columns: Sequence[tuple[str, Box]], family: str) -> str:
     if not exact or len(single) == len(columns):
         return ""
     field, column = max(exact, key=lambda each: len(set(each[1])))
-    return f"{_condition(Condition(field, 'in', tuple(sorted(set(column)))), family)} "
+    return f"{_key(field, family)} {_set(field, tuple(sorted(set(column))), family)} "
 
 
 def address(value: int, family: str) -> str:
