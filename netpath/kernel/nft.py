@@ -51,6 +51,7 @@ class Nft:
         self._functions.nft_ctx_set_dry_run.argtypes = [ctypes.c_void_p, ctypes.c_bool]
         self._functions.nft_ctx_set_dry_run.restype = None
         self._library: Any = nftables.Nftables()
+        self._fills_chains: bool | None = None
 
     def __enter__(self) -> Nft:
         return self
@@ -81,6 +82,19 @@ class Nft:
             self.run(text)
         finally:
             self._dry_run(on=False)
+
+    def fills_chains(self) -> bool:
+        """Whether rules within `add chain` are added: libraries before 1.0.7 drop them without a word.
+
+        Distributions have mended older ones, so it is tried (once, and nothing is changed).
+        """
+        if self._fills_chains is None:
+            try:
+                self.check("add table inet netpath-try\nadd chain inet netpath-try one {\ngoto nowhere\n}\n")
+                self._fills_chains = False
+            except NftError as error:
+                self._fills_chains = os.strerror(errno.ENOENT) in str(error)
+        return self._fills_chains
 
     def version(self) -> str:
         """Version of the library, such as "1.0.6"; "unknown" when it was built without JSON."""

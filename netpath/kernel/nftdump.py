@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from struct import Struct
 from typing import TYPE_CHECKING
 
 from netpath.kernel import bpf, netlink
-from netpath.kernel.netlink import Message, NetlinkError, NetlinkSocket, attributes, be32, each_attribute, text, to_text
+from netpath.kernel.netlink import Message, NetlinkError, NetlinkSocket, attributes, be32, text, to_text
 
 if TYPE_CHECKING:  # workers have no event loop
     import asyncio
@@ -30,12 +30,11 @@ _TABLE = 1
 """NFTA_TABLE_NAME, and NFTA_{CHAIN,RULE,SET,OBJ}_TABLE alike."""
 _TABLE_HANDLE = 4
 _CHAIN_NAME = 3
-_RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS, _RULE_USERDATA = 2, 3, 4, 7
+_RULE_CHAIN, _RULE_HANDLE, _RULE_USERDATA = 2, 3, 7
 _COMMENT = 0
 """UDATA_TYPE_COMMENT of libnftables: type, length, text with a zero byte."""
 _SET_NAME, _SET_FLAGS, _SET_ANONYMOUS = 2, 3, 0x1
 _OBJ_NAME, _OBJ_TYPE, _OBJ_DATA, _OBJ_COUNTER = 2, 3, 4, 1
-_EXPR_NAME, _EXPR_DATA = 1, 2
 _COUNTER_BYTES, _COUNTER_PACKETS = 1, 2
 _GEN_PROC_PID = 2
 
@@ -112,36 +111,28 @@ def sets(table: str) -> list[str]:
     return _dump(_GETSET, text(_TABLE, table), name)
 
 
-def uplink_counters(table: str) -> dict[str, tuple[int, int]]:
-    """Named counter -> (packets, bytes)."""
+def counters(table: str) -> dict[str, tuple[int, int]]:
+    """Named counter -> (packets, bytes), all of the table: thousands where there are as many rules."""
 
     def counter(kind: int, body: memoryview) -> tuple[str, tuple[int, int]]:
         del kind
-        found = attributes(body, _NFGENMSG.size)
-        return to_text(found[_OBJ_NAME]), _counter(found[_OBJ_DATA])
+        return to_text(attributes(body, _NFGENMSG.size)[_OBJ_NAME]), _object_counter(body)
 
     return dict(_dump(_GETOBJ, text(_TABLE, table) + be32(_OBJ_TYPE, _OBJ_COUNTER), counter))
 
 
-def rule_counters(table: str, prefix: str = "r_") -> dict[str, tuple[int, int]]:
-    """Chain whose name starts with `prefix` -> (packets, bytes) of the first `counter` in it."""
-
-    def counter(kind: int, body: memoryview) -> tuple[str, tuple[int, int]] | None:
-        del kind
-        found = attributes(body, _NFGENMSG.size)
-        chain = to_text(found[_RULE_CHAIN])
-        if not chain.startswith(prefix) or _RULE_EXPRESSIONS not in found:
-            return None
-        for _, expression in each_attribute(found[_RULE_EXPRESSIONS]):
-            parts = attributes(expression)
-            if to_text(parts[_EXPR_NAME]) == "counter":
-                return chain, _counter(parts[_EXPR_DATA])
-        return None
-
-    counters: dict[str, tuple[int, int]] = {}
-    for chain, value in _dump(_GETRULE, text(_TABLE, table), counter):
-        counters.setdefault(chain, value)
-    return counters
+def some_counters(table: str, names: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """The same for the counters of these names; missing ones are left out."""
+    found = {}
+    with NetlinkSocket(netlink.NETLINK_NETFILTER) as sock:
+        for name in names:
+            wanted = text(_TABLE, table) + text(_OBJ_NAME, name) + be32(_OBJ_TYPE, _OBJ_COUNTER)
+            try:
+                found[name] = sock.ask(Message(_GETOBJ, 0, _HEADER + wanted), _object_counter)
+            except NetlinkError as error:
+                if error.errno != errno.ENOENT:
+                    raise
+    return found
 
 
 class GenerationMonitor:
@@ -199,9 +190,9 @@ def _something(kind: int, body: memoryview) -> int:
     return kind
 
 
-def _counter(data: memoryview) -> tuple[int, int]:
-    """(packets, bytes) of a counter's attributes."""
-    found = attributes(data)
+def _object_counter(body: memoryview) -> tuple[int, int]:
+    """(packets, bytes) of a named counter."""
+    found = attributes(attributes(body, _NFGENMSG.size)[_OBJ_DATA])
     return _be(found[_COUNTER_PACKETS]), _be(found[_COUNTER_BYTES])
 
 

@@ -130,7 +130,7 @@ def own_traffic(standing: Standing) -> Chains:
             *_prefix_accepts(there),
             *_source_maps(there),
             *_device_map("oifname", [u for u in there if not u.main_default], "w"),
-            "goto rules",
+            "goto by_family",
         ],
         **_source(there),
     }

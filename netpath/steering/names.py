@@ -62,6 +62,11 @@ def default_chain(family: str) -> str:
     return f"rest_{digit(family)}"
 
 
+def is_counted(chain: str) -> bool:
+    """Whether a chain is one of the two kinds above, whose counters have the chain's own name."""
+    return chain.startswith(("r_", "rest_"))
+
+
 def sticky_chain(key: str, family: str) -> str:
     """`key` is `part(rule name)`."""
     return f"sk_{key}_{digit(family)}"

@@ -2,7 +2,9 @@
 """Text of the chains that change at a transition: policies (`pol_*`), sticky rules (`sk_*`) and `resolvers`.
 
 `swap` is the failover path. It flushes and refills chains and nothing else: element commands would make libnftables
-read every set of the machine. The tracker loads this module: no heavy imports.
+read every set of the machine. For rules that come within `add chain` it reads the names of the tables, for `add rule`
+(before 1.1.1) all chains of the machine and all counters of the table as well: the greater part of the time with
+thousands of rules. The tracker loads this module: no heavy imports.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ FAMILIES = ("ipv4", "ipv6")
 HASH_SEED = 0x6E657470
 """Fixed, because another seed would move every client at each load."""
 ADDRESS = {"ipv4": "ip saddr", "ipv6": "ip6 saddr"}
+ADDRESS_TYPE = {"ipv4": "ipv4_addr", "ipv6": "ipv6_addr"}
+_STICKY_CLIENTS = 65536
 _LAST_RESORT = {LastResort.UNREACHABLE: "w_rej", LastResort.BLACKHOLE: "w_drop", LastResort.DEFAULT: "w_def"}
 
 
@@ -132,17 +136,44 @@ def _member(data: Sequence[Any]) -> Member:
     return Member(name, interface, metric, weight, schedule, Quota(*quota) if quota else None, closed)
 
 
-def swap(view: SteeringView, usable: frozenset[str], policies: Iterable[str]) -> str:
+def swap(view: SteeringView, usable: frozenset[str], policies: Iterable[str], *, blocks: bool = False) -> str:
     """One nft transaction: `policies` (names) and the sticky rules that use them go to `usable` interfaces only.
 
     So do questions to resolvers, where there are any.
+    blocks: rules as the body of their chain: faster, for a library that does not drop them (`Nft.fills_chains`).
     """
     names = set(policies)
     text = []
+    if blocks:
+        text += [
+            f"add set inet {view.table} {name} {{ {definition} }}" for name, definition in sticky_sets(view, names)
+        ]
     for chain, lines in chains(view, usable, names):
         text.append(f"flush chain inet {view.table} {chain}")
-        text += [f"add rule inet {view.table} {chain} {line}" for line in lines]
+        if blocks:
+            text += [f"add chain inet {view.table} {chain} {{", *lines, "}"]
+        else:
+            text += [f"add rule inet {view.table} {chain} {line}" for line in lines]
     return "\n".join(text) + "\n" if text else ""
+
+
+def sticky_definition(family: str) -> str:
+    """Body of the definition of a sticky set."""
+    # No timeout of its own: the rule gives one with each element, so that it may change while the set stands.
+    return f"type {ADDRESS_TYPE[family]}; size {_STICKY_CLIENTS}; flags dynamic,timeout;"
+
+
+def sticky_sets(view: SteeringView, policies: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Name and definition of each sticky set of these policies' rules.
+
+    Declared in a transaction, libnftables knows them without having read them.
+    """
+    members = {p.name: dict.fromkeys(m.interface for m in p.members) for p in view.policies if p.name in policies}
+    for rule in view.sticky:
+        for family in rule.families:
+            for interface in members.get(rule.policy, ()):
+                if view.families.get(interface) == family:
+                    yield sticky_set(rule.key, family, view.ids[interface]), sticky_definition(family)
 
 
 def chains(view: SteeringView, usable: Collection[str], policies: Collection[str]) -> Iterator[tuple[str, list[str]]]:

@@ -2,8 +2,8 @@
 """The whole nft text of our table, loaded in one transaction (docs/architecture.md, "A packet's way").
 
 It can be loaded when the table stands, when it does not, and twice: chains are declared, emptied and filled again, what
-is no longer wanted is declared and deleted. Counters of uplinks, sticky sets of living rules and user sets stay as they
-are.
+is no longer wanted is declared and deleted. Counters of uplinks and rules, sticky sets of living rules and user sets
+stay as they are, whoever loads it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from netpath.steering.names import (
     digit,
     domain_key,
     domain_set,
+    is_counted,
     is_domain_set,
     part,
     policy_chain,
@@ -28,12 +29,19 @@ from netpath.steering.names import (
     sticky_set,
     user_set,
 )
-from netpath.steering.policy import FAMILIES, SteeringView, chains, rule_families, served
+from netpath.steering.policy import (
+    ADDRESS_TYPE,
+    FAMILIES,
+    SteeringView,
+    chains,
+    rule_families,
+    served,
+    sticky_definition,
+    sticky_sets,
+)
 
 _BUILT_IN = {"default": "w_def", "unreachable": "w_rej", "blackhole": "w_drop"}
-_ADDRESS_TYPE = {"ipv4": "ipv4_addr", "ipv6": "ipv6_addr"}
 _DESTINATION = {"ipv4": "ip daddr", "ipv6": "ip6 daddr"}
-_STICKY_CLIENTS = 65536
 LOADED = "loaded"
 """A chain that no packet meets; its only rule says which text stands."""
 _DOMAIN_ADDRESSES = 16384
@@ -49,17 +57,16 @@ def ruleset(
     uplinks: Sequence[Uplink],
     usable: frozenset[str],
     *,
-    rule_counters: Mapping[str, tuple[int, int]],
     existing_chains: Collection[str],
     existing_sets: Collection[str],
+    existing_counters: Collection[str],
     load: str,
     waiting: Sequence[Rule] = (),
 ) -> str:
     """Text that brings our table to `config` while its interfaces are as `uplinks` says and policies may use `usable`.
 
-    rule_counters: chain (`names.rule_chain`, `names.default_chain`) -> packets and bytes that its counter starts from.
-    existing_chains, existing_sets: names of what stands in our table now; those no longer wanted are deleted, but of
-    the sets only those of sticky rules and of rules with domains.
+    existing_chains, existing_sets, existing_counters: names of what stands in our table now; those no longer wanted are
+    deleted, but of the sets only those of sticky rules and of rules with domains.
     load: a name for this text, to be found in the kernel as the comment in chain `loaded`.
     waiting: rules that are left out of `config` until their device is there; what others fill stays filled.
     Raises KeyError for an interface that has no uplink, ValueError for an id that does not fit the mask or an
@@ -74,24 +81,26 @@ def ruleset(
     wanted = {
         **fixed.entry(standing),
         **fixed.own_traffic(standing),
-        **_user_rules(config, rule_counters),
+        **_user_rules(config),
         **dict(chains(view, usable, {p.name for p in view.policies})),
         **fixed.verdicts(standing),
         LOADED: [f'return comment "{quoted(load)}"'],
     }
     sets = _sets(config, view, waiting)
+    counters = [f"wan_{number}" for number in view.ids.values()] + [c for c in wanted if is_counted(c)]
     gone_chains = sorted(set(existing_chains) - wanted.keys())
     gone_sets = sorted(s for s in existing_sets if s not in sets and _is_gone(s, view))
+    gone_counters = sorted(set(existing_counters) - set(counters))
     table = f"inet {view.table}"
     return "\n".join(
         [
             f"table {table} {{",
-            *_indented(_declarations(view, wanted, sets, gone_chains, gone_sets)),
+            *_indented(_declarations(wanted, sets, [*counters, *gone_counters], gone_chains, gone_sets)),
             "}",
             f"flush table {table}",
             *(f"delete chain {table} {chain}" for chain in gone_chains),
             *(f"delete set {table} {name}" for name in gone_sets),
-            *(f"delete counter {table} wan_{number}" for number in _gone_uplinks(gone_chains)),
+            *(f"delete counter {table} {name}" for name in gone_counters),
             f"table {table} {{",
             *_indented(line for chain, lines in wanted.items() for line in _block(f"chain {chain}", lines)),
             "}",
@@ -114,8 +123,9 @@ def cgroup_rules(config: Config, ids: Mapping[str, int], cgroups: Mapping[int, t
     )
 
 
-def _user_rules(config: Config, counters: Mapping[str, tuple[int, int]]) -> fixed.Chains:
-    wanted: fixed.Chains = {"rules": ["meta nfproto ipv4 goto rules_4", "goto rules_6"]}
+def _user_rules(config: Config) -> fixed.Chains:
+    """Each of these chains has a counter of its own name; nft 1.0.2 does not take `rules` for the name of a chain."""
+    wanted: fixed.Chains = {"by_family": ["meta nfproto ipv4 goto rules_4", "goto rules_6"]}
     for family in FAMILIES:
         names = [rule_chain(r.name, family) for r in config.rules]
         lines = [
@@ -124,7 +134,7 @@ def _user_rules(config: Config, counters: Mapping[str, tuple[int, int]]) -> fixe
             for line in block_lines(block, family, names.__getitem__)
         ]
         wanted[f"rules_{digit(family)}"] = [*lines, f"goto {default_chain(family)}"]
-        wanted[default_chain(family)] = [f"{_counter(counters.get(default_chain(family)))} goto w_def"]
+        wanted[default_chain(family)] = [f"counter name {default_chain(family)} goto w_def"]
     targets = {(p.name, family): policy_chain(p.name, family) for p in config.policies for family in FAMILIES}
     for rule in config.rules:
         for family in rule_families(rule):
@@ -133,7 +143,7 @@ def _user_rules(config: Config, counters: Mapping[str, tuple[int, int]]) -> fixe
             if rule.sticky and rule.policy not in _BUILT_IN:
                 target = sticky_chain(part(rule.name), family)
             name = quoted(rule.name)
-            wanted[chain] = [f'{_counter(counters.get(chain))} goto {target} comment "{name}"']
+            wanted[chain] = [f'counter name {chain} goto {target} comment "{name}"']
             if rule.domains:
                 wanted[chain].insert(0, _stay(rule, family))
             if rule.logging and config.globals.logging:
@@ -149,38 +159,22 @@ def _stay(rule: Rule, family: str) -> str:
     return f"update @{domain_set(domain_key(rule.name, rule.domains), family)} {{ {_DESTINATION[family]} }}"
 
 
-def _counter(start: tuple[int, int] | None) -> str:
-    packets, octets = start or (0, 0)
-    return f"counter packets {packets} bytes {octets}"
-
-
 def _sets(config: Config, view: SteeringView, waiting: Sequence[Rule]) -> dict[str, str]:
     """Name and definition of each set that we want."""
     wanted = {}
     for rule in (*config.rules, *waiting):
         if rule.nft_set is not None:
             for family in FAMILIES:
-                wanted[user_set(rule.nft_set, family)] = f"type {_ADDRESS_TYPE[family]}; flags interval;"
+                wanted[user_set(rule.nft_set, family)] = f"type {ADDRESS_TYPE[family]}; flags interval;"
         if rule.domains:
             for family in rule_families(rule):
                 name = domain_set(domain_key(rule.name, rule.domains), family)
                 wanted[name] = _domain_definition(family)
-    members = {p.name: dict.fromkeys(m.interface for m in p.members) for p in view.policies}
-    for sticky in view.sticky:
-        for family in sticky.families:
-            for interface in members[sticky.policy]:
-                if view.families.get(interface) == family:
-                    wanted[sticky_set(sticky.key, family, view.ids[interface])] = _sticky_definition(family)
-    return wanted
-
-
-def _sticky_definition(family: str) -> str:
-    # No timeout of its own: the rule gives one with each element, so that it may change while the set stands.
-    return f"type {_ADDRESS_TYPE[family]}; size {_STICKY_CLIENTS}; flags dynamic,timeout;"
+    return {**wanted, **dict(sticky_sets(view, {p.name for p in view.policies}))}
 
 
 def _domain_definition(family: str) -> str:
-    return f"type {_ADDRESS_TYPE[family]}; size {_DOMAIN_ADDRESSES}; flags dynamic,timeout; timeout {_DOMAIN_TIMEOUT};"
+    return f"type {ADDRESS_TYPE[family]}; size {_DOMAIN_ADDRESSES}; flags dynamic,timeout; timeout {_DOMAIN_TIMEOUT};"
 
 
 def _is_gone(name: str, view: SteeringView) -> bool:
@@ -199,26 +193,21 @@ def _lives(sticky: str, view: SteeringView) -> bool:
     return any(sticky_set(s.key, f, 0).rpartition("_")[0] == prefix for s in view.sticky for f in s.families)
 
 
-def _gone_uplinks(gone_chains: Iterable[str]) -> list[int]:
-    return [int(c[2:]) for c in gone_chains if c.startswith("w_") and c[2:].isdigit()]
-
-
 def _declarations(
-    view: SteeringView,
     wanted: fixed.Chains,
     sets: Mapping[str, str],
+    counters: Sequence[str],
     gone_chains: Sequence[str],
     gone_sets: Sequence[str],
 ) -> list[str]:
     """Everything that the rules refer to, and what is deleted later (deleting needs it to exist)."""
-    numbers = [*view.ids.values(), *_gone_uplinks(gone_chains)]
-    lines = [f"counter wan_{number} {{ }}" for number in dict.fromkeys(numbers)]
+    lines = [f"counter {name} {{ }}" for name in counters]
     for name, definition in sets.items():
         lines += _block(f"set {name}", [definition])
     for name in gone_sets:
         of_domain = is_domain_set(name)
         family = "ipv4" if name.rsplit("_", 2)[2 if of_domain else 1] == "4" else "ipv6"
-        lines += _block(f"set {name}", [_domain_definition(family) if of_domain else _sticky_definition(family)])
+        lines += _block(f"set {name}", [_domain_definition(family) if of_domain else sticky_definition(family)])
     lines += [f"chain {chain} {{ {fixed.HOOKS[chain]} }}" for chain in wanted if chain in fixed.HOOKS]
     return lines + [f"chain {chain} {{ }}" for chain in [*wanted, *gone_chains] if chain not in fixed.HOOKS]
 

@@ -70,7 +70,8 @@ class Metrics:
         if applied is None:
             return {"interfaces": {}, "time": round(time.time(), 3)}
         now = asyncio.get_running_loop().time()
-        counters = nftdump.uplink_counters(applied.globals.nft_table)
+        table = applied.globals.nft_table
+        counters = nftdump.some_counters(table, [f"wan_{u.id}" for u in self._daemon.uplinks.values()])
         rows = {}
         for name, uplink in self._daemon.uplinks.items():
             health = self._daemon.health(name).snapshot(now)

@@ -40,6 +40,7 @@ class Switch:
     def load_begins(self) -> None:
         """A worker begins to load; `loaded` or the next `load_begins` follows."""
         self._written = False
+        self._nft.fills_chains()  # known by the time that a failure has to be answered
 
     def loaded(self, applied: Applied, wanted: frozenset[str], closed: frozenset[str]) -> bool:
         """A worker has loaded the whole ruleset, for the uplinks that were usable when it began; `wanted` are now, and
@@ -133,7 +134,7 @@ class Switch:
     def _swap(self, view: SteeringView, usable: frozenset[str], policies: list[str], cause: str) -> bool:
         self._written = True
         try:
-            self._nft.run(swap(view, usable, policies))
+            self._nft.run(swap(view, usable, policies, blocks=self._nft.fills_chains()))
         except NftError as error:
             self._journal.add("error", "error", message=f"policies could not be switched: {error}", cause=cause)
             return False

@@ -139,9 +139,9 @@ def _bring_up(
         steered,
         links,
         usable,
-        rule_counters=nftdump.rule_counters(table, prefix="r"),
         existing_chains=nftdump.chains(table),
         existing_sets=existing_sets,
+        existing_counters=nftdump.counters(table),
         load=load,
         waiting=_waiting(config, steered),
     )

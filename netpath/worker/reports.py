@@ -27,8 +27,6 @@ from netpath.worker import domains
 from netpath.worker.apply import foremost, read_source, uplink_ids
 
 FAMILIES = ("ipv4", "ipv6")
-COUNTED = "r"
-"""Prefix of the chains that count: those of rules (r_) and what no rule matched (rest_)."""
 PAGE = 500
 """Rules in one reply; about 250 bytes each."""
 MOST_BYTES = 512 * 1024
@@ -74,7 +72,7 @@ def rules(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
     config = running(where)
     if config is None:
         return {"rules": [], "total": 0, "default": {"packets": 0, "bytes": 0}, "truncated": False}
-    counters = nftdump.rule_counters(config.globals.nft_table, COUNTED)
+    counters = nftdump.counters(config.globals.nft_table)
     shown: list[dict[str, Any]] = []
     size = 0
     for rule in config.rules[offset : offset + limit]:

@@ -88,24 +88,15 @@ class Box:
         return items
 
     def names(self, kind: str) -> list[str]:
-        """Names of the table's chains or sets."""
+        """Names of the table's chains, sets or counters."""
         return [item[kind]["name"] for item in self.listing() if kind in item]
 
     def tables(self) -> str:
         """Tables that stand, one a line; empty when there is none."""
         return self.run("nft", "list", "tables")
 
-    def rule_packets(self) -> dict[str, int]:
-        """Chain -> packets of its anonymous counter."""
-        found = {}
-        for item in self.listing():
-            for statement in item.get("rule", {}).get("expr", ()):
-                if isinstance(statement.get("counter"), dict):
-                    found[item["rule"]["chain"]] = statement["counter"]["packets"]
-        return found
-
-    def uplink_packets(self) -> dict[str, int]:
-        """Named counter -> packets."""
+    def counted(self) -> dict[str, int]:
+        """Named counter -> packets: of uplinks (`wan_ID`), and of rules by their chains."""
         return {i["counter"]["name"]: i["counter"]["packets"] for i in self.listing() if "counter" in i}
 
     def connections(self, family: str = "ipv4") -> list[Tracked]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
 
+from netpath.kernel.nft import Nft
 from netpath.model import Config, Policy, Rule, Uplink
 from netpath.steering.policy import SteeringView, swap
 from netpath.steering.routing import desired
@@ -126,9 +127,9 @@ class Site:
             self.config,
             self.uplinks,
             usable,
-            rule_counters={},
             existing_chains=() if first else self.router.names("chain"),
             existing_sets=() if first else self.router.names("set"),
+            existing_counters=() if first else self.router.names("counter"),
             load="1a2b",
         )
         text += cgroup_rules(self.config, {u.name: u.id for u in self.uplinks}, cgroups or {})
@@ -139,7 +140,7 @@ class Site:
         """The failover path, for all policies."""
         assert self.config
         view = SteeringView.of(self.config, {u.name: u.id for u in self.uplinks}, self.uplinks)
-        self.router.nft(swap(view, usable, [p.name for p in self.config.policies]))
+        self.router.nft(swap(view, usable, [p.name for p in self.config.policies], blocks=Nft().fills_chains()))
 
     def send(
         self,

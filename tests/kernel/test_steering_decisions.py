@@ -61,9 +61,9 @@ def send_and_compare(seed: int, flows: int) -> int:
             made,
             uplinks,
             frozenset(i.name for i in made.interfaces),
-            rule_counters={},
             existing_chains=(),
             existing_sets=(),
+            existing_counters=(),
             load="1a2b",
         )
         # What is in the sets follows from the last byte of an address: see _sets_of.
@@ -103,7 +103,7 @@ def send_and_compare(seed: int, flows: int) -> int:
         hits = Counter(
             rule_chain(r.name, "ipv6" if ":" in key[0] else "ipv4") for key, r in expected.items() if r is not None
         )
-        counted = {chain: n for chain, n in router.rule_packets().items() if n and chain.startswith("r_")}
+        counted = {chain: n for chain, n in router.counted().items() if n and chain.startswith("r_")}
         assert counted == hits
         marks = router.marks() | router.marks("ipv6")
         for key, rule in expected.items():
@@ -171,11 +171,11 @@ def test_every_dscp_code_point(family: str) -> None:
         router.ip("-4" if family == "ipv4" else "-6", "route", "add", "default", "dev", "wan1")
         router.route(desired(made, [u for u in uplinks if u.device == "wan1"]))
         router.nft(
-            ruleset(made, uplinks, frozenset(), rule_counters={}, existing_chains=(), existing_sets=(), load="1a2b")
+            ruleset(made, uplinks, frozenset(), existing_chains=(), existing_sets=(), existing_counters=(), load="1a2b")
         )
         with lan.link_socket("lan0") as wire:
             for code in range(64):
                 wire.send(frame(router.mac("lan0"), src, dst, 1000 + code, 443, dscp=code))
         digit = family[-1]
-        counted = router.rule_packets()
+        counted = router.counted()
         assert [counted[f"r_{name}_{digit}"] for name in ("low", "high", "rest")] == [9, 4, 40]

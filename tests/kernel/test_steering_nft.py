@@ -12,6 +12,7 @@ from random import Random
 import pytest
 
 from netpath.kernel import cgroup
+from netpath.kernel.nft import Nft
 from netpath.steering.policy import SteeringView, swap
 from netpath.steering.ruleset import ruleset
 from tests.kernel.nsbox import Box
@@ -38,10 +39,14 @@ def test_golden_texts_load_twice_and_switch(box: Box, case: Case) -> None:
     box.nft(text)
     made, uplinks, usable = case.world()
     view = SteeringView.of(made, {u.name: u.id for u in uplinks})
-    for some in (usable, frozenset[str](), frozenset(sorted(usable)[:1])):
-        change = swap(view, some, [p.name for p in made.policies])
-        if change:
-            box.nft(change)
+    policies = [p.name for p in made.policies]
+    for some in (usable, frozenset[str](), frozenset(sorted(usable)[:1])) if policies else ():
+        box.nft(swap(view, some, policies))
+        rule_by_rule = box.run("nft", "-s", "list", "table", "inet", view.table)
+        if Nft().fills_chains():
+            box.nft(swap(view, frozenset(("nobody",)), policies))
+            box.nft(swap(view, some, policies, blocks=True))
+            assert box.run("nft", "-s", "list", "table", "inet", view.table) == rule_by_rule
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -88,9 +93,9 @@ def test_random_configurations_load_after_each_other(box: Box, seed: int) -> Non
             config(interfaces, policies, rules),
             uplinks,
             frozenset(n for n in names if random.random() < 0.7),
-            rule_counters={},
             existing_chains=box.names("chain") if box.tables() else (),
             existing_sets=box.names("set") if box.tables() else (),
+            existing_counters=box.names("counter") if box.tables() else (),
             load="1a2b",
         )
         box.nft(text)
@@ -105,7 +110,9 @@ def test_many_rules_and_uplinks_load(box: Box) -> None:
         [rule(f"r{i}", "all", dest_ip=f"198.51.{i // 250}.{i % 250}", sticky=i == 0) for i in range(2000)],
     )
     uplinks = [uplink(n, i, f"d{i}", addresses=[f"192.0.2.{i}/32"]) for i, n in enumerate(names, 1)]
-    text = ruleset(made, uplinks, frozenset(names), rule_counters={}, existing_chains=(), existing_sets=(), load="1a2b")
+    text = ruleset(
+        made, uplinks, frozenset(names), existing_chains=(), existing_sets=(), existing_counters=(), load="1a2b"
+    )
     box.nft(text)
     assert len(box.names("chain")) > 2000
 

@@ -54,9 +54,9 @@ class Case:
             made,
             uplinks,
             usable,
-            rule_counters={k: (v[0], v[1]) for k, v in wanted.get("rule_counters", {}).items()},
             existing_chains=wanted.get("existing_chains", []),
             existing_sets=wanted.get("existing_sets", []),
+            existing_counters=wanted.get("existing_counters", []),
             load="1a2b",
         )
 

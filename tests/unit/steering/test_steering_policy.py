@@ -58,6 +58,29 @@ def test_a_swap_with_a_sticky_rule() -> None:
     )
 
 
+def test_a_swap_in_blocks_says_the_same_with_the_sets_first() -> None:
+    assert swap(view(nft_table="mine"), frozenset(("wanb",)), ["bal"], blocks=True) == (
+        "add set inet mine st_web_4_1 { type ipv4_addr; size 65536; flags dynamic,timeout; }\n"
+        "add set inet mine st_web_4_2 { type ipv4_addr; size 65536; flags dynamic,timeout; }\n"
+        "flush chain inet mine pol_bal_4\n"
+        "add chain inet mine pol_bal_4 {\n"
+        "goto w_2\n"
+        "}\n"
+        "flush chain inet mine pol_bal_6\n"
+        "add chain inet mine pol_bal_6 {\n"
+        "goto w_rej\n"
+        "}\n"
+        "flush chain inet mine sk_web_4\n"
+        "add chain inet mine sk_web_4 {\n"
+        "ip saddr @st_web_4_2 update @st_web_4_2 { ip saddr timeout 90s } goto w_2\n"
+        "delete @st_web_4_1 { ip saddr }\n"
+        "delete @st_web_4_2 { ip saddr }\n"
+        "jump pol_bal_4\n"
+        "meta mark & 0x3f00 == 0x200 update @st_web_4_2 { ip saddr timeout 90s }\n"
+        "}\n"
+    )
+
+
 def test_a_swap_of_nothing_is_no_transaction() -> None:
     assert swap(view(), frozenset(), []) == ""
 

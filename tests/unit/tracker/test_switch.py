@@ -46,6 +46,9 @@ class Kernel(Nft):
         self.log = log
         self.refusing = False
 
+    def fills_chains(self) -> bool:
+        return True
+
     def run(self, text: str) -> None:
         if self.refusing:
             raise NftError("no such chain")
