@@ -21,6 +21,7 @@ from netpath.model import (
     Member,
     Mode,
     NameSpec,
+    Nat6,
     Policy,
     Quality,
     RangeSpec,
@@ -130,6 +131,9 @@ def _interface(section: Parsed, report: Report, *, mwan3: bool) -> Interface:
     gateway = section.maybe("gateway", str)
     if gateway is not None and (address_number(gateway) or (family,))[0] != family:
         report.error(section, "gateway", f"not an {family} address", f"write an {family} address, or change family")
+    for option in ("nat6", "nat6_prefix", "nat6_from") if family != "ipv6" else ():
+        if option in section.entries and section.values.get(option) not in ("off", ()):
+            report.error(section, option, f"the interface is {family}", "write option family 'ipv6', or remove this")
     return Interface(
         name=section.name,
         enabled=enabled,
@@ -140,6 +144,9 @@ def _interface(section: Parsed, report: Report, *, mwan3: bool) -> Interface:
         tracking=_tracking(section, family, report),
         flush_conntrack=section.get("flush_conntrack", tuple),
         metered=section.get("metered", bool),
+        nat6=Nat6(section.get("nat6", str)),
+        nat6_prefix=section.get("nat6_prefix", tuple),
+        nat6_from=section.get("nat6_from", tuple),
     )
 
 

@@ -112,6 +112,9 @@ DEVICE = Kind("device", lambda text, _: values.parse_device(text))
 NFT_TABLE = Kind("nft table name", lambda text, _: values.parse_nft_table(text))
 SET_NAME = Kind("nft set name", lambda text, _: values.parse_set_name(text))
 ADDRESS = Kind("IP address", lambda text, _: values.parse_address(text))
+PREFIXES = Kind(
+    "list of IPv6 prefixes", lambda text, o: values.parse_prefix6(text, int(o.low), int(o.high)), _plain, commas=True
+)
 HOSTNAME = Kind("host name", lambda text, _: values.parse_hostname(text))
 NAMES = Kind("list of names", lambda text, _: values.parse_name(text), _plain)
 TABLES = Kind("list of routing tables", lambda text, _: values.parse_routing_table(text), _plain, commas=True)

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netpath.kernel import rtnl
+from netpath.kernel.prefixes import with_prefixes
 from netpath.kernel.rtnl import FAMILIES, Address, Link, RouteEntry, RuleEntry
 from netpath.model import Interface, Uplink
 
@@ -78,7 +79,11 @@ def resolve(
     a device in the configuration goes before it, a device called like the interface comes last. The gateway is the
     configured one, else that of the best default route by the device in main. `ids` must name every interface.
     """
-    return [_resolve(interface, ids[interface.name], snapshot, logical or {}) for interface in interfaces]
+    found = [_resolve(interface, ids[interface.name], snapshot, logical or {}) for interface in interfaces]
+    devices = {r.uplink.device or i.device or i.name for r, i in zip(found, interfaces, strict=True)}
+    return [
+        replace(r, uplink=with_prefixes(r.uplink, i, snapshot, devices)) for r, i in zip(found, interfaces, strict=True)
+    ]
 
 
 def foreign_marks(snapshot: Snapshot) -> list[tuple[str, int, int, str]]:

@@ -15,6 +15,7 @@ from netpath.model import Uplink
 from netpath.steering.marks import MarkSpace
 from netpath.steering.names import device, digit, quoted
 from netpath.steering.policy import ADDRESS, FAMILIES
+from netpath.steering.translate import new_source
 
 Chains = dict[str, list[str]]
 
@@ -234,7 +235,8 @@ def _source(there: Sequence[Uplink]) -> Chains:
             here = {a for u in ours if u.device == name for a in _addresses(u)}
             foreign = [a for a in everywhere if a not in here]
             if foreign:
-                lines.append(f"oifname {device(name or '')} {ADDRESS[family]} {{ {', '.join(foreign)} }} masquerade")
+                way = new_source(next(u for u in ours if u.device == name))
+                lines.append(f"oifname {device(name or '')} {ADDRESS[family]} {{ {', '.join(foreign)} }} {way}")
         if lines:
             # Every new connection comes by here: one look at its address is all that most of them get.
             wanted["source"].append(f"{ADDRESS[family]} {{ {', '.join(everywhere)} }} goto {chain}")

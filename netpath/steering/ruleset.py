@@ -26,6 +26,7 @@ from netpath.steering.names import (
     user_set,
 )
 from netpath.steering.policy import FAMILIES, SteeringView, chains, rule_families, served
+from netpath.steering.translate import leaving
 
 _BUILT_IN = {"default": "w_def", "unreachable": "w_rej", "blackhole": "w_drop"}
 _ADDRESS_TYPE = {"ipv4": "ipv4_addr", "ipv6": "ipv6_addr"}
@@ -57,9 +58,13 @@ def ruleset(
     enabled = {i.name for i in config.interfaces if i.enabled}
     there = [u for u in uplinks if u.name in enabled and u.device]
     standing = fixed.Standing(view.marks, uplinks, there, served(config), bool(config.globals.rt_table_lookup))
+    own = fixed.own_traffic(standing, cgroups)
+    others, translation = leaving(config.interfaces, there)
+    own["source"] += others
     wanted = {
         **fixed.entry(standing),
-        **fixed.own_traffic(standing, cgroups),
+        **own,
+        **translation,
         **_user_rules(config, rule_counters),
         **dict(chains(view, usable, {p.name for p in view.policies})),
         **fixed.verdicts(standing),

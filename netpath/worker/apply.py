@@ -34,6 +34,7 @@ from netpath.steering.routing import desired
 from netpath.steering.ruleset import ruleset
 from netpath.worker.devices import with_devices
 from netpath.worker.stop import DEFAULT_PRIORITY, stop
+from netpath.worker.translation import translation_problems
 
 MOST_PROBLEMS = 200
 """In a reply: the tracker has to hold it. `netpath check` lists all."""
@@ -145,6 +146,7 @@ def _bring_up(
         routing.purge(config.globals.rule_priority)
     unsaved += _unsaved(state, lambda: _remember(state, source, text, {**known, **ids}, here))
     strict = _loosen(state, [u.device for u in links if u.device])
+    absent += translation_problems(config, links, str(source.path))
     problems = [*source.loaded.problems, *absent, *_refused(source, [*changes.warnings, *unsaved[:1], *strict])]
     return handover.Applied(
         globals=config.globals,
