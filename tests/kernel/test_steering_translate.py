@@ -133,6 +133,7 @@ def test_what_has_no_room_is_masqueraded_not_let_through(site: Site) -> None:
 
 
 def test_without_the_option_nothing_is_touched(site: Site) -> None:
+    site.uplinks = [replace(u, prefixes=("2001:db8:100::/56",)) if u.name == "six1" else u for u in site.uplinks]
     second(site, "off")
     assert source_of(leaves(site, HOST)[0]) == HOST
 
@@ -183,7 +184,7 @@ def test_the_routers_own_addresses_of_another_uplink_never_leave(site: Site, nat
 
 def test_link_local_packets_keep_their_address(site: Site) -> None:
     """A DHCPv6 client's, for one."""
-    second(site, "masquerade")
+    second(site, "masquerade", source="2001:db8:b00:1::1")
     with site.router.udp("ipv6", device="wan2") as sock:
         sock.sendto(b"solicit", ("ff02::1:2", 547))
         port = sock.getsockname()[1].to_bytes(2, "big")
