@@ -56,8 +56,9 @@ def plan(interface: Interface, uplink: Uplink) -> Plan:
     own = (*routed, *links)
     lan = [IPv6Network(p) for p in uplink.lan]
     targets = [IPv6Network(p) for p in interface.nat6_prefix] or routed
-    # A mobile line's own network may be a target; on any other link, the provider looks for each address by itself.
-    used = [*lan, *(n for n in links if n not in routed)]
+    # What contains a prefix does not use it: routes of a VPN may cover half the internet. A mobile line's network may
+    # be a target; on any other link, the provider looks for each address by itself.
+    used = [n for n in lan if any(n.subnet_of(o) for o in own)] + [n for n in links if n not in routed]
     pairs: list[tuple[IPv6Network, IPv6Network]] = []
     left = []
     for inner in _mapped(interface, lan, own) if interface.nat6 is Nat6.PREFIX else ():
@@ -120,7 +121,6 @@ def _room(inner: IPv6Network, target: IPv6Network, taken: Sequence[IPv6Network])
         return None
     first, last = int(target.network_address), int(target.broadcast_address)
     own_number = int(inner.network_address) & int(target.hostmask)
-    taken = [t for t in taken if t.subnet_of(target)]  # routes of a VPN may cover half of the internet
     for start in (first + own_number, first):
         at = start
         while at <= last:

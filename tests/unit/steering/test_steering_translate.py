@@ -126,6 +126,14 @@ worlds = st.builds(
 )
 
 
+def in_use(now: Uplink) -> list[IPv6Network]:
+    """What the LAN has of the uplink's own prefixes, and the networks of links that are no mobile lines."""
+    links = [IPv6Network(a) for a in now.addresses]
+    own = [*map(IPv6Network, now.prefixes), *links]
+    lan = [n for n in map(IPv6Network, now.lan) if any(n.subnet_of(o) for o in own)]
+    return lan + [n for n in links if str(n) not in now.prefixes]
+
+
 @given(worlds)
 def test_the_mapping_is_injective_and_meets_nothing_that_is_in_use(world: tuple[Interface, Uplink]) -> None:
     how, now = world
@@ -135,7 +143,7 @@ def test_the_mapping_is_injective_and_meets_nothing_that_is_in_use(world: tuple[
         assert inner.prefixlen == outer.prefixlen
         assert any(outer.subnet_of(t) for t in targets)
         assert not any(inner.overlaps(o) for o in wanted.own), "sources of the uplink are not translated"
-        assert not any(outer.overlaps(n) for n in map(IPv6Network, now.lan) if any(n.subnet_of(t) for t in targets))
+        assert not any(outer.overlaps(n) for n in in_use(now))
         for other_inner, other_outer in wanted.pairs[:number]:
             assert not inner.overlaps(other_inner)
             assert not outer.overlaps(other_outer)
@@ -159,14 +167,11 @@ def test_where_there_is_room_it_is_used(world: tuple[Interface, Uplink]) -> None
     how, now = world
     wanted = plan(how, now)
     targets = [IPv6Network(p) for p in how.nat6_prefix or now.prefixes]
-    links = [IPv6Network(a, strict=False) for a in now.addresses]
-    used = [*map(IPv6Network, now.lan), *(n for n in links if str(n) not in now.prefixes)]
-    used += [outer for _, outer in wanted.pairs]
+    taken = in_use(now) + [outer for _, outer in wanted.pairs]
     for inner in wanted.left:
         for target in targets:
-            here = [n for n in used if n.subnet_of(target)]
             if 0 <= inner.prefixlen - target.prefixlen <= 8:  # else there are too many to look at each
-                assert not [s for s in target.subnets(new_prefix=inner.prefixlen) if not any(map(s.overlaps, here))]
+                assert not [s for s in target.subnets(new_prefix=inner.prefixlen) if not any(map(s.overlaps, taken))]
 
 
 # -- rules ----------------------------------------------------------------------------------------------------------
