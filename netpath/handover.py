@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from netpath.model import Globals, Interface, Quality, State, Tracking, TrackMethod, Uplink
+from netpath.model import Globals, Interface, Nat6, Quality, State, Tracking, TrackMethod, Uplink
 from netpath.steering.policy import SteeringView
 
 
@@ -85,6 +85,7 @@ def _interface(data: Mapping[str, Any]) -> Interface:
     fields = _tuples(data)
     fields["tracking"] = Tracking(**tracking)
     fields["initial_state"] = State(fields["initial_state"])
+    fields["nat6"] = Nat6(fields["nat6"])
     return Interface(**fields)
 
 

@@ -55,6 +55,14 @@ class TrackMethod(StrEnum):
     NONE = "none"
 
 
+class Nat6(StrEnum):
+    """What happens to IPv6 packets of the LAN that leave by an uplink with addresses which are not of that uplink."""
+
+    OFF = "off"
+    MASQUERADE = "masquerade"
+    PREFIX = "prefix"
+
+
 @dataclass(frozen=True, slots=True)
 class Globals:
     enabled: bool
@@ -134,6 +142,11 @@ class Interface:
     metered: bool
     resolvers: tuple[str, ...] = ()
     """DNS servers of this uplink, of its family."""
+    nat6: Nat6 = Nat6.OFF
+    nat6_prefix: tuple[str, ...] = ()
+    """IPv6 prefixes that the provider routes to this router; empty: those that are found."""
+    nat6_from: tuple[str, ...] = ()
+    """IPv6 prefixes of the LAN that are mapped one to one; empty: those that are found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,4 +288,9 @@ class Uplink:
     port: str | None = None
     """The device that it is on, also while it is down; None while nobody knows."""
     prefixes: tuple[str, ...] = ()
-    """IPv6 prefixes that are delegated by this uplink, as far as netifd knows of them."""
+    """IPv6 prefixes that are routed to this router by this uplink, configured or found: the first one counts first."""
+    lan: tuple[str, ...] = ()
+    """Prefixes, other than default, that the main table routes through devices which are no uplinks: only where
+    `nat6` is "prefix"."""
+    source: str | None = None
+    """IPv6 address for packets that must get one of this uplink; None: masquerading finds one on the device."""

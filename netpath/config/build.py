@@ -21,6 +21,7 @@ from netpath.model import (
     Member,
     Mode,
     NameSpec,
+    Nat6,
     Policy,
     Quality,
     Quota,
@@ -141,6 +142,9 @@ def _interface(section: Parsed, report: Report, *, mwan3: bool) -> Interface:
         if (address_number(resolver) or (family,))[0] != family:
             fix = f"write it in the {'ipv4' if family == 'ipv6' else 'ipv6'} interface of this uplink"
             report.error(section, "dns", f"not an {family} address", fix, item=resolver)
+    for option in ("nat6", "nat6_prefix", "nat6_from") if family != "ipv6" else ():
+        if option in section.entries and section.values.get(option) not in ("off", ()):
+            report.error(section, option, f"the interface is {family}", "write option family 'ipv6', or remove this")
     return Interface(
         name=section.name,
         enabled=enabled,
@@ -152,6 +156,9 @@ def _interface(section: Parsed, report: Report, *, mwan3: bool) -> Interface:
         flush_conntrack=section.get("flush_conntrack", tuple),
         metered=section.get("metered", bool),
         resolvers=section.get("dns", tuple),
+        nat6=Nat6(section.get("nat6", str)),
+        nat6_prefix=section.get("nat6_prefix", tuple),
+        nat6_from=section.get("nat6_from", tuple),
     )
 
 

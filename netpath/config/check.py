@@ -12,7 +12,7 @@ from netpath.config.parse import Report
 from netpath.config.problems import WARNING, Problem
 from netpath.config.schema import SPECIAL_POLICIES
 from netpath.config.values import MAX_DEVICE, ROUTING_TABLES, address_number
-from netpath.model import Config, Interface, Schedule, TrackMethod
+from netpath.model import Config, Interface, Nat6, Schedule, TrackMethod
 from netpath.steering.schedule import window_text
 
 _MOST_INTERFACES = 252
@@ -33,6 +33,7 @@ def check(draft: Draft, report: Report) -> None:
     for interface, _ in draft.interfaces.values():
         _tracking(interface, draft, report)
         _quality(interface, draft, report)
+        _translation(interface, draft, report)
     _shared_devices(draft, report)
     _orphan_members(draft, report)
     _schedules(draft, report)
@@ -130,6 +131,17 @@ def _quality(interface: Interface, draft: Draft, report: Report) -> None:
         if recovery is not None and failure is not None and recovery > failure:
             message = f"above failure_{what} ({failure:g}), so the interface can recover and fail at once"
             report.warning(section, f"recovery_{what}", message, f"use at most {failure:g}")
+
+
+def _translation(interface: Interface, draft: Draft, report: Report) -> None:
+    section = draft.interfaces[interface.name][1]
+    if interface.nat6_from and interface.nat6 is not Nat6.PREFIX:
+        report.warning(section, "nat6_from", f"has no effect with nat6 {interface.nat6}", "write option nat6 'prefix'")
+    for other, _ in draft.interfaces.values():
+        if other.name != interface.name:
+            for prefix in set(other.nat6_prefix).intersection(interface.nat6_prefix):
+                message = f"interface {other.name} has this prefix too, but only one uplink's provider routes it"
+                report.warning(section, "nat6_prefix", message, "remove it from one of the two", item=prefix)
 
 
 def _shared_devices(draft: Draft, report: Report) -> None:

@@ -119,6 +119,9 @@ ADDRESS = Kind("IP address", lambda text, _: values.parse_address(text))
 DIRECTORY = Kind("directory, or auto", lambda text, _: values.parse_directory(text))
 RESOLVERS = Kind("list of IP addresses", lambda text, _: values.parse_resolver(text), _plain)
 DOMAINS = Kind("list of domains", lambda text, _: values.parse_domain(text), _plain)
+PREFIXES = Kind(
+    "list of IPv6 prefixes", lambda text, o: values.parse_prefix6(text, int(o.low), int(o.high)), _plain, commas=True
+)
 HOSTNAME = Kind("host name", lambda text, _: values.parse_hostname(text))
 NAMES = Kind("list of names", lambda text, _: values.parse_name(text), _plain)
 TABLES = Kind("list of routing tables", lambda text, _: values.parse_routing_table(text), _plain, commas=True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from netpath.config import kinds
 from netpath.config.option import Option, SectionKind
 from netpath.config.values import PROTOCOLS
-from netpath.model import LastResort, Mode, TrackMethod
+from netpath.model import LastResort, Mode, Nat6, TrackMethod
 
 _DAY = 86400.0
 _COMMENT = Option("comment", kinds.IGNORED, None, "", "comment", ("description",), ignored="a note for people")
@@ -316,6 +316,33 @@ INTERFACE = SectionKind(
             default_note="none",
         ),
         Option("metered", kinds.BOOL, "0", "Traffic there costs money: shown, and spared where there is a choice."),
+        Option(
+            "nat6",
+            kinds.CHOICE,
+            Nat6.OFF.value,
+            "IPv6 packets of the LAN whose source is not of this uplink leave: off: as they are, masquerade: with the "
+            "router's address, prefix: with the prefix exchanged one to one (NPTv6), and masqueraded where there is no "
+            "room for that.",
+            choices=tuple(way.value for way in Nat6),
+        ),
+        Option(
+            "nat6_prefix",
+            kinds.PREFIXES,
+            None,
+            "IPv6 prefixes that the provider routes to this router by this uplink.",
+            low=16,
+            high=128,
+            default_note="those of the source-specific default routes by its device",
+        ),
+        Option(
+            "nat6_from",
+            kinds.PREFIXES,
+            None,
+            "Prefixes of the LAN that nat6 prefix maps one to one; all other sources are masqueraded.",
+            low=16,
+            high=128,
+            default_note="/48 to /64 prefixes of the main table by devices that are no uplinks",
+        ),
         *(replace(option, tracking=True) for option in _TRACKING),
         _COMMENT,
     ),

@@ -278,6 +278,20 @@ def parse_network(text: str) -> AddressMatch:
     return AddressMatch(family, number & mask, mask)
 
 
+def parse_prefix6(text: str, shortest: int, longest: int) -> str:
+    """ADDRESS/LENGTH of unicast addresses that routers forward; host bits are dropped."""
+    address, _, length = text.partition("/")
+    base = address_number(address)
+    if base is None or base[0] != "ipv6" or not re.fullmatch(r"[0-9]{1,3}", length, re.ASCII):
+        raise BadValueError("not an IPv6 prefix", "write one like 2001:db8:0:100::/56")
+    if not shortest <= int(length) <= longest:
+        raise BadValueError("out of range", f"use a length from /{shortest} to /{longest}")
+    if not base[1] >> 96 or base[1] >> 118 == 0xFE80 >> 6 or base[1] >> 120 == 0xFF:
+        raise BadValueError("no prefix of unicast addresses that are routed", "write one like 2001:db8:0:100::/56")
+    number = base[1] >> 128 - int(length) << 128 - int(length)
+    return f"{socket.inet_ntop(socket.AF_INET6, number.to_bytes(16, 'big'))}/{int(length)}"
+
+
 def parse_port_range(text: str) -> tuple[int, int]:
     """N, N-M or N:M; an end may be left open with a colon (1024:, :1023)."""
     low, separator, high = text.partition("-") if "-" in text else text.partition(":")

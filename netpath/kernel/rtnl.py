@@ -114,6 +114,8 @@ class RouteEntry:
     type: int
     """RTN_*: 1 unicast, 6 blackhole, 7 unreachable."""
     prefsrc: str | None
+    src: str | None = None
+    """IPv6: the prefix of source addresses that it is for, with length (`from` of ip-route)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +266,7 @@ def decode_address(kind: int, data: memoryview) -> Address | None:
 
 def decode_route(data: memoryview) -> list[RouteEntry]:
     """The next hops of an RTM_NEWROUTE or RTM_DELROUTE body of IPv4 or IPv6."""
-    family, prefixlen, _, _, table, protocol, scope, kind, _ = RTMSG.unpack_from(data)
+    family, prefixlen, src_length, _, table, protocol, scope, kind, _ = RTMSG.unpack_from(data)
     found = attributes(data, RTMSG.size)
 
     def entry(oif: int, hop: dict[int, memoryview]) -> RouteEntry:
@@ -279,6 +281,7 @@ def decode_route(data: memoryview) -> list[RouteEntry]:
             scope=scope,
             type=kind,
             prefsrc=socket.inet_ntop(family, found[RTA_PREFSRC]) if RTA_PREFSRC in found else None,
+            src=_prefix(family, found.get(RTA_SRC), src_length),
         )
 
     if RTA_MULTIPATH in found:

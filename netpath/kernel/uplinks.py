@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netpath.kernel import netifd, rtnl
 from netpath.kernel.netifd import Dump, Logical
+from netpath.kernel.prefixes import with_prefixes
 from netpath.kernel.rtnl import FAMILIES, Address, Link, RouteEntry, RuleEntry
 from netpath.model import Interface, Uplink
 from netpath.steering.resolvers import may_be_elsewhere
@@ -81,7 +82,11 @@ def resolve(
     as well. The gateway is the configured one, else the logical interface's, else that of the best default route by
     the device in main. `ids` must name every interface.
     """
-    return [_resolve(interface, ids[interface.name], snapshot, logical) for interface in interfaces]
+    found = [_resolve(interface, ids[interface.name], snapshot, logical) for interface in interfaces]
+    devices = {r.uplink.port or i.device or i.name for r, i in zip(found, interfaces, strict=True)}
+    return [
+        replace(r, uplink=with_prefixes(r.uplink, i, snapshot, devices)) for r, i in zip(found, interfaces, strict=True)
+    ]
 
 
 def foreign_marks(snapshot: Snapshot) -> list[tuple[str, int, int, str]]:

@@ -16,6 +16,7 @@ from netpath.steering.marks import MarkSpace, sharing_a_device
 from netpath.steering.names import device, digit
 from netpath.steering.policy import ADDRESS, FAMILIES
 from netpath.steering.resolvers import CHAIN, QUESTIONS
+from netpath.steering.translate import new_source
 
 Chains = dict[str, list[str]]
 
@@ -245,7 +246,8 @@ def _source(there: Sequence[Uplink]) -> Chains:
             here = {a for u in ours if u.device == name for a in _addresses(u)}
             foreign = [a for a in everywhere if a not in here]
             if foreign:
-                lines.append(f"oifname {device(name or '')} {ADDRESS[family]} {{ {', '.join(foreign)} }} masquerade")
+                way = new_source(next(u for u in ours if u.device == name))
+                lines.append(f"oifname {device(name or '')} {ADDRESS[family]} {{ {', '.join(foreign)} }} {way}")
         if lines:
             # Every new connection comes by here: one look at its address is all that most of them get.
             wanted["source"].append(f"{ADDRESS[family]} {{ {', '.join(everywhere)} }} goto {chain}")

@@ -39,6 +39,7 @@ from netpath.steering.policy import (
     sticky_definition,
     sticky_sets,
 )
+from netpath.steering.translate import leaving
 
 _BUILT_IN = {"default": "w_def", "unreachable": "w_rej", "blackhole": "w_drop"}
 _DESTINATION = {"ipv4": "ip daddr", "ipv6": "ip6 daddr"}
@@ -78,9 +79,13 @@ def ruleset(
     more_tables, resolvers = bool(config.globals.rt_table_lookup), bool(view.resolvers)
     ports = [port for u in uplinks if u.name in enabled and (port := u.port or u.device)]
     standing = fixed.Standing(view.marks, uplinks, there, ports, served(config), more_tables, resolvers)
+    own = fixed.own_traffic(standing)
+    others, translation = leaving(config.interfaces, there)
+    own["source"] += others
     wanted = {
         **fixed.entry(standing),
-        **fixed.own_traffic(standing),
+        **own,
+        **translation,
         **_user_rules(config),
         **dict(chains(view, usable, {p.name for p in view.policies})),
         **fixed.verdicts(standing),

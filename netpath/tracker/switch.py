@@ -18,6 +18,7 @@ from netpath.statedir import StateDir
 from netpath.steering.policy import FAMILIES, SteeringView, swap
 from netpath.steering.slots import shares
 from netpath.tracker.journal import Journal
+from netpath.tracker.renumber import Renumbering
 from netpath.tracker.restore import restore
 
 
@@ -33,6 +34,7 @@ class Switch:
         self.view: SteeringView | None = None
         """What the policies are written from, with the members closed that they do not use."""
         self._interfaces: Mapping[str, Interface] = {}
+        self._renumbering = Renumbering()
         self.usable: frozenset[str] = frozenset()
         self._written = False
         """Policies were written while a worker loads: perhaps over what it had loaded, from the older view."""
@@ -63,6 +65,7 @@ class Switch:
         self.view, self.usable = view, wanted
         if policies or asked:
             self._keep()
+        self._renumber(applied)
         if old is None:
             return True
         if old.marks.shift != view.marks.shift:
@@ -171,6 +174,16 @@ class Switch:
             if name in self._interfaces and self._interfaces[name].flush_conntrack:
                 self._delete(view, name, unreplied_only=True)
         return sorted(whole)
+
+    def _renumber(self, applied: Applied) -> None:
+        """Connections from addresses that an uplink has lost."""
+        try:
+            deleted = self._renumbering.follow(applied.uplinks, applied.view.marks)
+        except OSError as error:
+            self._journal.add("error", "error", message=f"connections of old prefixes cannot be deleted: {error}")
+            return
+        for name, count in deleted.items():
+            self._journal.add("renumbered", "notice", interface=name, flushed=count)
 
     def _delete(self, view: SteeringView, name: str, *, unreplied_only: bool = False) -> None:
         """Delete an uplink's connections. Where the kernel cannot, the switch itself stands all the same."""

@@ -39,6 +39,7 @@ from netpath.steering.ruleset import cgroup_rules, ruleset
 from netpath.worker import domains
 from netpath.worker.devices import devices_of, with_devices
 from netpath.worker.stop import DEFAULT_PRIORITY, stop
+from netpath.worker.translation import translation_problems
 
 MOST_PROBLEMS = 200
 """In a reply: the tracker has to hold it. `netpath check` lists all."""
@@ -165,6 +166,7 @@ def _bring_up(
         routing.purge(config.globals.rule_priority)
     unsaved += _unsaved(state, lambda: _remember(state, source, text, {**known, **ids}, here))
     strict = _loosen(state, [u.device for u in links if u.device])
+    absent += translation_problems(config, links, str(source.path))
     named = domains.as_problems(domains.settle(state, config), str(source.path))
     refused = _refused(source, [*changes.warnings, *unsaved[:1], *strict])
     problems = [*source.loaded.problems, *absent, *named, *refused]

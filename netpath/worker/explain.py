@@ -18,8 +18,9 @@ from netpath import paths
 from netpath.config.values import BadValueError, parse_protocol
 from netpath.kernel import lookup, netifd
 from netpath.kernel.uplinks import Snapshot, resolve
-from netpath.model import Config, Policy, Rule, Uplink
+from netpath.model import Config, Nat6, Policy, Rule, Uplink
 from netpath.statedir import StateDir
+from netpath.steering import translate
 from netpath.steering.interpret import PORT_PROTOCOLS, Flow, decide
 from netpath.steering.jhash import nft_slot
 from netpath.steering.marks import MarkSpace
@@ -178,6 +179,8 @@ class _Case:
         if chosen is None:
             self.why.append("which of them depends on the flows before it")
         uplink = next((u for u in self.uplinks if u.name == chosen), None)
+        if uplink is not None:
+            self._translated(uplink)
         return self._reply(
             rule=rule,
             policy=policy.name,
@@ -187,6 +190,21 @@ class _Case:
             gateway=uplink.gateway if uplink else None,
             shares=[{"interface": n, "percent": v} for n, v in percent.items() if v],
         )
+
+    def _translated(self, uplink: Uplink) -> None:
+        """What source address it leaves with, where `nat6` decides that."""
+        interface = next(i for i in self.config.interfaces if i.name == uplink.name)
+        if self.flow.family != "ipv6" or interface.nat6 is Nat6.OFF or uplink.device is None:
+            return
+        source = IPv6Address(self.flow.src)
+        own = lookup.route_get(str(source), "ipv6")
+        seen = translate.plan(interface, uplink).seen_as(source)
+        if seen == source:
+            self.why.append(f"{source} is an address of {uplink.name}: it leaves as it is")
+        elif seen is None or (own is not None and own.local):
+            self.why.append(f"{source} is no address of {uplink.name}: it leaves with one of the router")
+        else:
+            self.why.append(f"{source} is no address of {uplink.name}: it leaves as {seen}")
 
     def _sticky(self, rule: Rule, members: list[str]) -> str | None:
         """The uplink that a sticky rule remembers for this source."""

@@ -16,15 +16,17 @@ from netpath import __version__, paths
 from netpath.config import Loaded, load
 from netpath.config.check import ForeignMark, mark_clashes
 from netpath.config.describe import describe
-from netpath.kernel import conntrack, nftdump, rtnl
+from netpath.config.problems import Problem
+from netpath.kernel import conntrack, netifd, nftdump, rtnl
 from netpath.kernel.nft import version
-from netpath.kernel.uplinks import Snapshot, foreign_marks
+from netpath.kernel.uplinks import Snapshot, foreign_marks, resolve
 from netpath.model import Config, Rule
 from netpath.statedir import IDS, RULESET, StateDir
 from netpath.steering.marks import MarkSpace
 from netpath.steering.names import default_chain, rule_chain
 from netpath.worker import domains
 from netpath.worker.apply import foremost, read_source, uplink_ids
+from netpath.worker.translation import translation_problems
 
 FAMILIES = ("ipv4", "ipv6")
 PAGE = 500
@@ -54,13 +56,20 @@ def check(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
     loaded = load(Path(named) if named else where.config)
     problems = list(loaded.problems)
     if loaded.config is not None:
-        marks = [ForeignMark(*each) for each in foreign_marks(Snapshot.read())]
-        problems += mark_clashes(loaded.config, marks)
+        snapshot = Snapshot.read()
+        problems += mark_clashes(loaded.config, [ForeignMark(*each) for each in foreign_marks(snapshot)])
+        problems += _translation(where, named, loaded.config, snapshot)
         faults = domains.review(StateDir(where.state_dir), loaded.config)
         problems += domains.as_problems(faults, named or str(where.config))
     if limit is None:
         return {"problems": [p.as_dict() for p in problems]}
     return {"problems": [p.as_dict() for p in foremost(problems, limit)], "truncated": len(problems) > limit}
+
+
+def _translation(where: paths.Paths, named: str | None, config: Config, snapshot: Snapshot) -> list[Problem]:
+    ids = uplink_ids(StateDir(where.state_dir), config)
+    uplinks = [r.uplink for r in resolve(config.interfaces, ids, snapshot, netifd.read())]
+    return translation_problems(config, uplinks, named or str(where.config))
 
 
 def rules(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:

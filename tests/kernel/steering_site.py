@@ -9,7 +9,9 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from ipaddress import ip_address
+from typing import Any
 
 from netpath.kernel.nft import Nft
 from netpath.model import Config, Policy, Rule, Uplink
@@ -82,6 +84,8 @@ class Site:
         self.lan = stack.enter_context(Box("lan"))
         self.net = stack.enter_context(Box("net"))
         self.uplinks = uplinks()
+        self.options: dict[str, dict[str, Any]] = {}
+        """Fields of an interface, by its name, that differ from the plain one."""
         self.config: Config | None = None
         self._ports = itertools.count(20000)
         self._build()
@@ -120,7 +124,8 @@ class Site:
         """Bring the router to this configuration, as `netpath` would; the text that was loaded."""
         first = self.config is None
         names = [(u.name, u.family) for u in self.uplinks]
-        self.config = config([interface(n, f) for n, f in names], policies, rules, **settings)
+        interfaces = [replace(interface(n, f), **self.options.get(n, {})) for n, f in names]
+        self.config = config(interfaces, policies, rules, **settings)
         if first:
             self.router.route(desired(self.config, self.uplinks))
         text = ruleset(

@@ -126,6 +126,29 @@ def test_what_would_hit_everybody_is_refused(tracked: World, mark: int, mask: in
     assert len(listed()) == 2
 
 
+TRANSLATE = """\
+table inet translate {
+    chain out { type nat hook postrouting priority srcnat; meta mark 0x100 snat ip6 to 2001:db8:b::7; }
+}
+"""
+
+
+def test_connections_by_the_address_that_they_leave_with(tracked: World) -> None:
+    tracked.nft(TRANSLATE)
+    tracked.ip("-6 address add 2001:db8:b::7 dev lo nodad\n")
+    flows(0x100, 3)
+    flows(0x200, 2)
+    flows(0xA0100, 1)
+    assert conntrack.delete_by_source(0x100, MASK, lambda number: number == 1) == 1, "0xA0100 is not translated"
+    assert conntrack.delete_by_source(0x100, MASK, lambda number: number != 0x20010DB8000B << 80 | 7) == 0
+    assert len(listed()) == 11
+    assert conntrack.delete_by_source(0x100, MASK, lambda number: number == 0x20010DB8000B << 80 | 7) == 3
+    # As many of IPv4 stay.
+    assert listed() == [(0x100, False)] * 3 + [(0x200, False)] * 4 + [(0xA0100, False)]
+    with pytest.raises(ValueError, match="does not name one uplink"):
+        conntrack.delete_by_source(0, MASK, bool)
+
+
 def test_counting(tracked: World) -> None:
     marks, ids = MarkSpace(MASK), {"wan": 1, "lte": 2, "idle": 3}
     assert conntrack.count_all(marks, ids) == {"wan": 0, "lte": 0, "idle": 0}

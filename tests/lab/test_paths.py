@@ -105,16 +105,17 @@ def test_connected_and_static_routes_win_over_every_rule(lab: Lab, start: Start,
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_socket_bound_to_an_uplink_uses_it(lab: Lab, start: Start, family: str) -> None:
+@pytest.mark.parametrize("proto", ["SOCK_DGRAM", "SOCK_STREAM"])
+def test_a_socket_bound_to_an_uplink_uses_it(lab: Lab, start: Start, family: str, proto: str) -> None:
     start(mode="failover")
     server, kind = SERVERS[family][0], "AF_INET" if family == "ipv4" else "AF_INET6"
     program = (
         "import socket, sys\n"
-        f"s = socket.socket(socket.{kind}, socket.SOCK_DGRAM); s.settimeout(3)\n"
+        f"s = socket.socket(socket.{kind}, socket.{proto}); s.settimeout(3)\n"
         "device, address = sys.argv[1:]\n"
         "s.setsockopt(socket.SOL_SOCKET, 25, device.encode()) if device else None\n"
         "s.bind((address, 0)) if address else None\n"
-        f"s.sendto(b'x', ('{server}', 7)); print(s.recv(99).decode().split()[0])\n"
+        f"s.connect(('{server}', 7)); s.send(b'x\\n'); print(s.recv(99).decode().split()[0])\n"
     )
 
     def seen(device: str, address: str) -> str:
@@ -124,16 +125,25 @@ def test_a_socket_bound_to_an_uplink_uses_it(lab: Lab, start: Start, family: str
     assert seen("wan2", "") == "wan2"
     assert seen("", lab.address("wan2", family)) == "wan2"
     assert seen("wan", "") == "wan"
+    assert seen("", lab.address("wan", family)) == "wan"
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_routers_own_traffic_fails_over_with_a_right_source(lab: Lab, start: Start, family: str) -> None:
+@pytest.mark.parametrize("proto", ["udp", "tcp"])
+def test_the_routers_own_traffic_fails_over_with_a_right_source(
+    lab: Lab, start: Start, family: str, proto: str
+) -> None:
     start(mode="failover")
-    assert lab.flows(5, family, where=lab.router) == {"wan": 5}
+    assert lab.flows(5, family, proto, where=lab.router) == {"wan": 5}
     lab.cut("wan")
     lab.wait_status(wan="offline", wan_6="offline")
-    assert lab.flows(5, family, where=lab.router) == {"wan2": 5}
-    assert lab.spoofed("wan2") == 0
+    spoofed = lab.spoofed("wan2")
+    with lab.capture("wan2") as wire:
+        assert lab.flows(5, family, proto, where=lab.router) == {"wan2": 5}
+        assert lab.flows(2, family, proto, where=lab.router, src=lab.address("wan", family)) == {"wan2": 2}
+        sent = {p.src for p in wire.packets() if p.outgoing and p.dst == SERVERS[family][0] and p.dport == 7}
+    assert sent == {lab.address("wan2", family)}
+    assert lab.spoofed("wan2") == spoofed
 
 
 def test_two_families_on_one_device_have_states_of_their_own(lab: Lab, start: Start) -> None:

@@ -221,7 +221,7 @@ def test_every_needed_package_is_documented() -> None:
 
 def _kind(chain: str) -> str:
     """A chain's name as docs/architecture.md writes it."""
-    if re.fullmatch(r"(in|set|w)_\d+", chain):
+    if re.fullmatch(r"(in|set|w|nat6)_\d+", chain):
         return re.sub(r"\d+$", "K", chain)
     for prefix, written in (("r_", "r_<rule name>_<4|6>"), ("pol_", "pol_<policy>_<4|6>"), ("sk_", "sk_<rule>_<4|6>")):
         if chain.startswith(prefix):

@@ -232,6 +232,21 @@ def test_the_base_is_clean() -> None:
             "rule a (line 14)",
         ),
         (
+            "config interface w\nlist track_targets 192.0.2.3\noption nat6 prefix\n",
+            ("error", 16, "interface w", "nat6"),
+            "write option family 'ipv6'",
+        ),
+        (
+            "config interface w\nlist track_targets 192.0.2.3\nlist nat6_prefix 2001:db8:b00::/56\n",
+            ("error", 16, "interface w", "nat6_prefix"),
+            "the interface is ipv4",
+        ),
+        (
+            "config interface w\noption family ipv6\nlist track_targets 2001:db8::1\nlist nat6_from fd00:1:2:3::/64\n",
+            ("warning", 17, "interface w", "nat6_from"),
+            "has no effect with nat6 off. write option nat6 'prefix'",
+        ),
+        (
             "config rule a\noption policy both\nconfig rule b\noption policy both\n",
             ("warning", 16, "rule b", None),
             "rule a (line 14)",
@@ -242,6 +257,16 @@ def test_one_finding(text: str, place: tuple[str, int, str, str | None], words: 
     problem = only(text)
     assert (problem.severity, problem.line, problem.section, problem.option) == place
     assert words in f"{problem.message}. {problem.fix}"
+
+
+def test_a_prefix_belongs_to_one_uplink() -> None:
+    interfaces = "".join(
+        f"config interface w{n}\noption family ipv6\nlist track_targets 2001:db8::1\noption ifname eth{n}\n"
+        "list nat6_prefix 2001:db8:b00::/56\n"
+        for n in (2, 3)
+    )
+    found = [(p.severity, p.line, p.value) for p in problems(interfaces) if p.option == "nat6_prefix"]
+    assert found == [("warning", 18, "2001:db8:b00::/56"), ("warning", 23, "2001:db8:b00::/56")]
 
 
 def test_no_false_alarms() -> None:

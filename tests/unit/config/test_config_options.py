@@ -19,6 +19,7 @@ from netpath.model import (
     Member,
     Mode,
     NameSpec,
+    Nat6,
     Quality,
     Quota,
     RangeSpec,
@@ -145,6 +146,11 @@ INTERFACE: list[tuple[str, str, str, Any]] = [
     ("dns", "192.0.2.53 198.51.100.53 192.0.2.53", "resolvers", ("192.0.2.53", "198.51.100.53")),
     ("metered", "1", "metered", True),
 ]
+IPV6: list[tuple[str, str, str, Any]] = [
+    *(("nat6", way.value, "nat6", way) for way in Nat6),
+    ("nat6_prefix", "2001:DB8:b00::1/56,2001:db8:c00::/64", "nat6_prefix", ("2001:db8:b00::/56", "2001:db8:c00::/64")),
+    ("nat6_from", "fd00:1:2:3::/64 fd00:1:2:3::/64", "nat6_from", ("fd00:1:2:3::/64",)),
+]
 TRACKING: list[tuple[str, str, str, Any]] = [
     *(("track_method", method.value, "method", method) for method in TrackMethod),
     ("track_method", "nslookup", "method", TrackMethod.DNS),
@@ -241,6 +247,23 @@ def test_interface(option: str, value: str, field: str, expected: object) -> Non
     assert getattr(interface(f"option {option} '{value}'", "option track_targets ''"), field) == expected
 
 
+@pytest.mark.parametrize(("option", "value", "field", "expected"), IPV6)
+def test_ipv6_interface(option: str, value: str, field: str, expected: object) -> None:
+    assert getattr(interface("option family ipv6", f"option {option} '{value}'"), field) == expected
+
+
+NOT_ROUTED = ("::/16", "fe80::/64", "ff02::/16", "::ffff:192.0.2.0/120")
+NO_PREFIXES = ("2001:db8::", "2001:db8::1", "192.0.2.0/24", "2001:db8::/15", "2001:db8::/129", "2001:db8::/x")
+
+
+@pytest.mark.parametrize("value", [*NOT_ROUTED, *NO_PREFIXES])
+def test_what_is_no_prefix_that_is_routed(value: str) -> None:
+    loaded = loads(f"config interface wan\noption family ipv6\nlist nat6_prefix '{value}'\n")
+    (problem,) = [p for p in loaded.problems if p.severity == "error"]
+    assert (problem.option, problem.value, problem.line) == ("nat6_prefix", value, 3)
+    assert "/" in problem.fix
+
+
 @pytest.mark.parametrize(("option", "value", "field", "expected"), TRACKING)
 def test_tracking(option: str, value: str, field: str, expected: object) -> None:
     assert getattr(interface(f"option {option} '{value}'").tracking, field) == expected
@@ -304,7 +327,7 @@ def test_logging_of_a_rule_and_its_enabled() -> None:
 def test_every_option_of_the_schema_is_in_these_tables() -> None:
     tables = {
         "globals": GLOBALS,
-        "interface": [*INTERFACE, *TRACKING, *QUALITY],
+        "interface": [*INTERFACE, *IPV6, *TRACKING, *QUALITY],
         "member": MEMBER,
         "policy": POLICY,
         "rule": RULE,

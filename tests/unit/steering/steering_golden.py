@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from netpath.model import Config, Uplink
+from netpath.model import Config, Interface, Nat6, Uplink
 from netpath.steering.policy import SteeringView, swap
 from netpath.steering.ruleset import cgroup_rules, ruleset
 from tests.unit.steering.steering_worlds import config, interface, policy, rule, uplink
@@ -39,7 +39,7 @@ class Case:
         wanted = self.wanted
         uplinks = [_uplink(**u) for u in wanted["uplink"]]
         made = config(
-            [interface(u["name"], u.get("family", "ipv4"), enabled=u.get("enabled", True)) for u in wanted["uplink"]],
+            [_interface(u) for u in wanted["uplink"]],
             [policy(**p) for p in wanted.get("policy", [])],
             [rule(r.pop("name"), r.pop("use", "default"), **r) for r in wanted.get("rule", [])],
             **wanted.get("settings", {}),
@@ -88,8 +88,13 @@ def write(case: Case) -> None:
     case.path.write_text(f"{case.prose}{_INPUT}{case.input}{_EXPECT}{case.actual()}", encoding="utf-8")
 
 
-def _uplink(name: str, id: int, device: str = "", enabled: bool = True, **more: Any) -> Uplink:
-    del enabled
+def _interface(words: dict[str, Any]) -> Interface:
+    made = interface(words["name"], words.get("family", "ipv4"), enabled=words.get("enabled", True))
+    return replace(made, nat6=Nat6(words.get("nat6", "off")))
+
+
+def _uplink(name: str, id: int, device: str = "", enabled: bool = True, nat6: str = "", **more: Any) -> Uplink:
+    del enabled, nat6
     return uplink(name, id, device or None, **more)
 
 

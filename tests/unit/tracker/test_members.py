@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import calendar
 import os
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -216,14 +217,24 @@ def test_a_worker_is_told_the_time_and_what_was_used(tmp_path: Path) -> None:
     run(case)
 
 
-def test_the_kept_file_is_written_beside_everything_else(tmp_path: Path) -> None:
+def test_the_kept_file_is_written_beside_everything_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writers: list[threading.Thread] = []
+    fsync = os.fsync
+
+    def slow_flash(descriptor: int) -> None:
+        writers.append(threading.current_thread())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slow_flash)
+
     async def case() -> None:
         it = Case(tmp_path, DAY, QUOTA_M)
         it.pass_bytes(0)
         it.pass_bytes(100)
-        assert not it.file.exists(), "in a thread, not in the way"
         while not it.file.exists():
             await asyncio.sleep(0.01)
+        assert writers
+        assert threading.main_thread() not in writers, "in a thread, not in the way"
         it.members.close()
 
     run(case)
