@@ -36,6 +36,7 @@ def main(where: Paths, *, use_syslog: bool = False) -> int:
 async def _run(where: Paths, log: Log) -> int:
     from netpath.kernel.nft import NftError
     from netpath.tracker.daemon import Daemon
+    from netpath.tracker.memory import keep_small
     from netpath.tracker.metrics import Metrics
     from netpath.tracker.server import Server
     from netpath.tracker.verbs import Verbs
@@ -51,6 +52,7 @@ async def _run(where: Paths, log: Log) -> int:
         await daemon.start()
         await server.start()
         daemon.spawn(metrics.run())
+        daemon.spawn(keep_small())
         log("notice", f"ready: {where.config}, socket {where.socket}")
         await daemon.stopping.wait()
     except OSError as error:
