@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from netpath.lab import SERVERS, Lab
@@ -229,3 +231,28 @@ def test_user_script_and_hooks_get_mwan3s_environment(lab: Lab) -> None:
     wait_until(lambda: "connected wan wan" in lines(), 10, "the script to have run")
     assert lines() == ["disconnecting wan wan", "disconnected wan wan", "connecting wan wan", "connected wan wan"]
     wait_until(lambda: "ifdown wan2 wan2" in log.read_text(), 10, "ifdown to be told")
+
+
+def test_a_hanging_user_script_delays_no_failover(lab: Lab) -> None:
+    begun, script = lab.directory / "begun", lab.directory / "hanging.user"
+    script.write_text(f'echo "$ACTION $INTERFACE" >> {begun}\nexec sleep 3600\n')
+    lab.start_netpath(lab.config(mode="failover"), NETPATH_USER_SCRIPT=str(script))
+    lab.wait_status(wan="online", wan2="online")
+    with lab.pulse() as fresh:
+        fresh.wait(lambda r: r.outcome == "wan")
+        lab.cut("wan")
+        fresh.wait(lambda r: r.outcome == "wan2")
+        lab.restore("wan")
+        fresh.wait(lambda r: r.outcome == "wan", since=time.monotonic())
+    assert len(begun.read_text().splitlines()) == 1, "it hangs at its first event all the time"
+
+
+def test_the_loglevel_decides_what_is_logged(lab: Lab) -> None:
+    process = lab.start_netpath(lab.config(globals_={"loglevel": "error"}))
+    for level, logged in (("error", False), ("notice", True)):
+        lab.config_file.write_text(lab.config(globals_={"loglevel": level}))
+        assert "error" not in lab.call({"cmd": "reload"})
+        before = len(process.output())
+        lab.call({"cmd": "disable", "interface": "wan"})
+        lab.call({"cmd": "enable", "interface": "wan"})
+        assert ("interface wan is disabled" in process.output()[before:]) == logged
