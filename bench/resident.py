@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.figure import Figure
 from netpath.lab import SERVERS, Lab, Process, UplinkSpec
+from netpath.tracker import memory
 
 MANY = 60
 SETTLE_SECONDS = 5.0
@@ -32,6 +33,31 @@ def measure(quick: bool) -> list[Figure]:
         Figure("tracker CPU, 2 uplinks x 4 targets each second", "s a minute", (cpu,), CPU),
         Figure(f"tracker CPU, {MANY} uplinks x 4 targets each second", "s a minute", (busy,)),
     ]
+
+
+def drift(quick: bool) -> list[Figure]:
+    """What a busy life adds to the tracker's resident memory: an uplink that goes and comes, and reloads."""
+    transitions, reloads = (200, 10) if quick else (1000, 100)
+    with Lab(2) as lab:
+        process = lab.start_netpath()
+        lab.wait_states(dict.fromkeys((row.name for row in lab.uplinks), "online"), 30.0)
+        time.sleep(SETTLE_SECONDS)
+        before = _resident(process)
+        for _ in range(transitions // 2):
+            lab.call({"cmd": "disable", "interface": "wan"})
+            lab.call({"cmd": "enable", "interface": "wan"})
+        for _ in range(reloads):
+            lab.call({"cmd": "reload"})
+        time.sleep(memory.PERIOD + 1.0)
+        after = _resident(process)
+    what = f"tracker's memory after {transitions} transitions and {reloads} reloads, more than before"
+    return [Figure(what, "MiB RSS", (after - before,), note=f"RSS {before:.1f} before, {after:.1f} MiB after")]
+
+
+def _resident(process: Process) -> float:
+    """RSS in MiB."""
+    pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _run(uplinks: int, seconds: float) -> tuple[float, float, str]:

@@ -9,21 +9,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from netpath.config import times, values
 from netpath.config.values import BadValueError
 from netpath.model import AddressMatch, AddressSpec, NameSpec, RangeSpec
 
-if TYPE_CHECKING:
-    from netpath.config.option import Option
+
+class Limits(Protocol):
+    """What an option says of its values; see `netpath.config.option.Option`."""
+
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def choices(self) -> tuple[str, ...]: ...
+    @property
+    def spellings(self) -> dict[str, str]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     label: str
     """What the reference calls it."""
-    item: Callable[[str, Option], Any]
+    item: Callable[[str, Limits], Any]
     """Raises values.BadValueError."""
     combine: Callable[[list[Any], list[Any]], Any] | None = None
     commas: bool = False

@@ -6,18 +6,13 @@ Events are hints: who gets one reads the kernel again. So subscribe first, read 
 
 from __future__ import annotations
 
-import errno
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from netpath.kernel import bpf, netlink, rtnl
-from netpath.kernel.netlink import NetlinkError, NetlinkSocket
 from netpath.kernel.rtnl import MAIN_TABLE, PROTOCOL_OURS
-
-if TYPE_CHECKING:
-    import asyncio
+from netpath.kernel.subscription import Subscription
 
 _RTNLGRP_LINK, _RTNLGRP_IPV4_IFADDR, _RTNLGRP_IPV4_ROUTE, _RTNLGRP_IPV4_RULE = 1, 5, 7, 8
 _RTNLGRP_IPV6_IFADDR, _RTNLGRP_IPV6_ROUTE, _RTNLGRP_IPV6_RULE = 9, 11, 19
@@ -75,38 +70,22 @@ class LinkEvent:
     """Something of ours was removed: by ourselves, or by somebody who flushes what is not his."""
 
 
-class LinkMonitor:
+class LinkMonitor(Subscription):
     """Calls `callback(event)` from the event loop for each change, but not for routes and rules that we add."""
 
     def __init__(self, callback: Callable[[LinkEvent], None]) -> None:
+        super().__init__(netlink.NETLINK_ROUTE, _GROUPS, _FILTER)
         self._callback = callback
-        self._socket: NetlinkSocket | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._events: list[LinkEvent] = []
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Subscribe: what changes from now on is reported. Raises OSError."""
-        self._socket = NetlinkSocket(netlink.NETLINK_ROUTE, _GROUPS, accept=_FILTER)
-        self._loop = loop
-        loop.add_reader(self._socket.fileno(), self._read)
+    def _take(self, kind: int, body: memoryview) -> None:
+        event = _decode(kind, body)
+        if event is not None:
+            self._events.append(event)
 
-    def close(self) -> None:
-        if self._socket is not None and self._loop is not None:
-            self._loop.remove_reader(self._socket.fileno())
-            self._socket.close()
-            self._socket = None
-
-    def _read(self) -> None:
-        events = []
-        try:
-            for kind, body in self._socket.events() if self._socket else ():
-                event = _decode(kind, body)
-                if event is not None:
-                    events.append(event)
-        except NetlinkError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            events.append(LinkEvent("overrun"))
-        for event in events:
+    def _report(self, lost: bool) -> None:
+        events, self._events = self._events, []
+        for event in [*events, LinkEvent("overrun")] if lost else events:
             self._callback(event)
 
 

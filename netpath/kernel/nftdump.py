@@ -11,13 +11,10 @@ import errno
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from struct import Struct
-from typing import TYPE_CHECKING
 
 from netpath.kernel import bpf, netlink
 from netpath.kernel.netlink import Message, NetlinkError, NetlinkSocket, attributes, be32, text, to_text
-
-if TYPE_CHECKING:  # workers have no event loop
-    import asyncio
+from netpath.kernel.subscription import Subscription
 
 _SUBSYSTEM = 10 << 8
 _GETTABLE, _GETCHAIN, _GETRULE, _GETSET, _GETOBJ = (_SUBSYSTEM | number for number in (1, 4, 7, 10, 19))
@@ -135,7 +132,7 @@ def some_counters(table: str, names: Iterable[str]) -> dict[str, tuple[int, int]
     return found
 
 
-class GenerationMonitor:
+class GenerationMonitor(Subscription):
     """Calls `callback(pid)` from the event loop when the ruleset of this namespace has changed.
 
     `pid` is the process that did it (as the first pid namespace numbers it), None when the kernel does not say or when
@@ -144,34 +141,18 @@ class GenerationMonitor:
     """
 
     def __init__(self, callback: Callable[[int | None], None]) -> None:
+        super().__init__(netlink.NETLINK_NETFILTER, 1 << (_NFNLGRP_NFTABLES - 1), _ONLY_GENERATIONS)
         self._callback = callback
-        self._socket: NetlinkSocket | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pids: dict[int | None, None] = {}
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Subscribe: what changes from now on is reported. Raises OSError."""
-        groups = 1 << (_NFNLGRP_NFTABLES - 1)
-        self._socket = NetlinkSocket(netlink.NETLINK_NETFILTER, groups, accept=_ONLY_GENERATIONS)
-        self._loop = loop
-        loop.add_reader(self._socket.fileno(), self._read)
+    def _take(self, kind: int, body: memoryview) -> None:
+        del kind
+        found = attributes(body, _NFGENMSG.size)
+        self._pids[_be(found[_GEN_PROC_PID]) if _GEN_PROC_PID in found else None] = None
 
-    def close(self) -> None:
-        if self._socket is not None and self._loop is not None:
-            self._loop.remove_reader(self._socket.fileno())
-            self._socket.close()
-            self._socket = None
-
-    def _read(self) -> None:
-        pids: dict[int | None, None] = {}
-        try:
-            for _, body in self._socket.events() if self._socket else ():
-                found = attributes(body, _NFGENMSG.size)
-                pids[_be(found[_GEN_PROC_PID]) if _GEN_PROC_PID in found else None] = None
-        except NetlinkError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            pids[None] = None
-        for pid in pids:
+    def _report(self, lost: bool) -> None:
+        pids, self._pids = self._pids, {}
+        for pid in {**pids, None: None} if lost else pids:
             self._callback(pid)
 
 

@@ -187,7 +187,7 @@ def chains(view: SteeringView, usable: Collection[str], policies: Collection[str
             for family in rule.families:
                 yield sticky_chain(rule.key, family), sticky_lines(view, rule, by_name[rule.policy], usable, family)
     if view.resolvers:
-        yield CHAIN, resolver_lines(view, usable)
+        yield CHAIN, resolver_lines(view.resolvers, view.ids, view.marks.mask, usable)
 
 
 def policy_lines(view: SteeringView, policy: Policy, usable: Collection[str], family: str) -> list[str]:

@@ -9,28 +9,27 @@ The chain changes at a transition, together with the policies. The tracker loads
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from netpath.steering.policy import SteeringView
+from collections.abc import Collection, Mapping
 
 CHAIN = "resolvers"
 QUESTIONS = "meta l4proto { tcp, udp } th dport { 53, 853 }"
 """DNS, and DNS over TLS (RFC 7858)."""
 
 
-def resolver_lines(view: SteeringView, usable: Collection[str]) -> list[str]:
-    """Rules of the chain. An address that several uplinks name is asked by the first of them that is usable.
+def resolver_lines(
+    resolvers: Mapping[str, tuple[str, ...]], ids: Mapping[str, int], mask: int, usable: Collection[str]
+) -> list[str]:
+    """Rules of the chain; `resolvers` and `ids` by interface, `mask` is that of our marks.
 
+    An address that several uplinks name is asked by the first of them that is usable.
     While nothing is usable there is nobody else to ask, so nothing is refused.
     """
-    if not any(name in usable for name in view.ids):
+    if not any(name in usable for name in ids):
         return []
     owner: dict[str, int | None] = {}
-    for name, addresses in view.resolvers.items():
+    for name, addresses in resolvers.items():
         for address in addresses:
-            number = view.ids[name] if name in usable else None
+            number = ids[name] if name in usable else None
             if owner.get(address) is None:
                 owner[address] = number
     refused, asked = _keys(), _keys()
@@ -43,7 +42,7 @@ def resolver_lines(view: SteeringView, usable: Collection[str]) -> list[str]:
     return [
         *(f"{key} {{ {', '.join(addresses)} }} goto w_rej" for key, addresses in refused.items() if addresses),
         # What has its uplink keeps it: w_K counts connections, not packets.
-        f"ct mark & {view.marks.mask:#x} != 0 return",
+        f"ct mark & {mask:#x} != 0 return",
         "ct state established,related return",
         *(f"{key} vmap {{ {', '.join(ways)} }}" for key, ways in asked.items() if ways),
     ]

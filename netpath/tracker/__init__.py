@@ -43,6 +43,7 @@ def main(
 async def _run(where: Paths, log: Log, clock: Callable[[], float]) -> int:
     from netpath.kernel.nft import NftError
     from netpath.tracker.daemon import Daemon
+    from netpath.tracker.memory import keep_small
     from netpath.tracker.metrics import Metrics
     from netpath.tracker.server import Server
     from netpath.tracker.ubus import UbusEvents
@@ -61,6 +62,7 @@ async def _run(where: Paths, log: Log, clock: Callable[[], float]) -> int:
         await daemon.start()
         await server.start()
         daemon.spawn(metrics.run())
+        daemon.spawn(keep_small())
         log("notice", f"ready: {where.config}, socket {where.socket}")
         await daemon.stopping.wait()
     except OSError as error:

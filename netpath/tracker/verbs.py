@@ -220,13 +220,16 @@ class Verbs:
         if applied is None or name not in self._daemon.uplinks:
             raise BadRequestError(f"no interface {name!r}; configured are: {', '.join(self._daemon.uplinks) or 'none'}")
         group = cgroup.name_of(applied.globals.nft_table, name)
-        if cgroup.existing(group) is None:
+        new = cgroup.existing(group) is None
+        if new:
             self._used.discard(group)
         made = cgroup.ensure(group)
         if group not in self._used:
             reply = await self._daemon.apply(from_file=False)
             if "error" in reply:
-                return reply
+                if new:  # or every later load would trip over it as well
+                    cgroup.remove(group)
+                return _without_cgroups(reply)
             self._used.add(group)
         return {"cgroup": str(made.directory)}
 
@@ -263,6 +266,14 @@ class Verbs:
             return await self._daemon.workers.report(job, {k: v for k, v in request.items() if k != "cmd"})
 
         return run
+
+
+def _without_cgroups(refused: Reply) -> Reply:
+    """A load that `use` asked for failed: say so in words if the kernel has no `socket cgroupv2`."""
+    if "socket cgroupv2" not in refused["error"]:
+        return refused
+    why = "this kernel cannot tell control groups apart in nft (nft_socket of Linux 5.13, kmod-nft-socket)"
+    return {**refused, "error": f"{why}: {refused['error']}"}
 
 
 def _text(request: Request, key: str) -> str | None:

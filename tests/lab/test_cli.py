@@ -293,6 +293,7 @@ def test_diag_finds_real_faults_and_says_what_to_do(lab: Lab, start: Start, netp
         found = checks(netpath("diag", "--json"), "conflicts")
         assert any("29990" in c["message"] and "pbr" in c["message"] and c["remedy"] for c in found), found
         assert any("rp_filter" in c["remedy"] and "wan2" in c["message"] for c in found), found
+        assert "29990" in netpath("check").out, "check looks at the rules that are present, too"
     finally:
         lab.router.sysctl({"ipv4/conf/wan2/rp_filter": 2})
         lab.router.ip("rule del pref 29990\n")

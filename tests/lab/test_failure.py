@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from netpath.lab import SERVERS, Lab
@@ -243,3 +245,28 @@ def test_the_routers_own_packets_leave_a_dead_device_though_the_main_default_sta
     assert lab.flows(4, where=lab.router) == {"wan2": 4}
     assert "error" not in lab.call({"cmd": "reload"})  # the rules now know of the lost device
     assert lab.flows(4, where=lab.router) == {"wan2": 4}
+
+
+def test_a_hanging_user_script_delays_no_failover(lab: Lab) -> None:
+    begun, script = lab.directory / "begun", lab.directory / "hanging.user"
+    script.write_text(f'echo "$ACTION $INTERFACE" >> {begun}\nexec sleep 3600\n')
+    lab.start_netpath(lab.config(mode="failover"), NETPATH_USER_SCRIPT=str(script))
+    lab.wait_status(wan="online", wan2="online")
+    with lab.pulse() as fresh:
+        fresh.wait(lambda r: r.outcome == "wan")
+        lab.cut("wan")
+        fresh.wait(lambda r: r.outcome == "wan2")
+        lab.restore("wan")
+        fresh.wait(lambda r: r.outcome == "wan", since=time.monotonic())
+    assert len(begun.read_text().splitlines()) == 1, "it hangs at its first event all the time"
+
+
+def test_the_loglevel_decides_what_is_logged(lab: Lab) -> None:
+    process = lab.start_netpath(lab.config(globals_={"loglevel": "error"}))
+    for level, logged in (("error", False), ("notice", True)):
+        lab.config_file.write_text(lab.config(globals_={"loglevel": level}))
+        assert "error" not in lab.call({"cmd": "reload"})
+        before = len(process.output())
+        lab.call({"cmd": "disable", "interface": "wan"})
+        lab.call({"cmd": "enable", "interface": "wan"})
+        assert ("interface wan is disabled" in process.output()[before:]) == logged
