@@ -9,13 +9,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from netpath.kernel.rtnl import Address
+from netpath.kernel.snapshot import Snapshot
 from netpath.model import Interface, Nat6, Uplink
-
-if TYPE_CHECKING:
-    from netpath.kernel.uplinks import Snapshot
 
 Prefix = tuple[int, int]
 """First address and length."""

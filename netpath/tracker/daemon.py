@@ -17,7 +17,8 @@ from netpath.handover import Applied
 from netpath.health import InterfaceHealth, Transition
 from netpath.kernel.monitor import LinkEvent, LinkMonitor
 from netpath.kernel.nft import Nft
-from netpath.kernel.uplinks import Resolved, Snapshot, resolve
+from netpath.kernel.snapshot import Snapshot
+from netpath.kernel.uplinks import Resolved, resolve
 from netpath.model import Interface, State, Uplink
 from netpath.paths import Paths
 from netpath.probe.scheduler import Scheduler

@@ -29,6 +29,7 @@ from netpath.config import Loaded, loads
 from netpath.config.problems import Problem
 from netpath.kernel import cgroup, netifd, nftdump, routing, sysctl, uplinks
 from netpath.kernel.nft import Nft, NftError
+from netpath.kernel.snapshot import Snapshot
 from netpath.model import Config, Rule, State
 from netpath.statedir import IDS, RULESET, SYSCTLS, StateDir, overlay
 from netpath.steering import schedule
@@ -127,7 +128,7 @@ def _bring_up(
     marks = MarkSpace(config.globals.mark_mask)
     known = {**state.numbers(IDS, "ids"), **request.get("ids", {})}
     ids = assign_ids([i.name for i in config.interfaces], known, marks.capacity)
-    snapshot, logical = uplinks.Snapshot.read(), netifd.read()
+    snapshot, logical = Snapshot.read(), netifd.read()
     resolved = uplinks.resolve(config.interfaces, ids, snapshot, logical)
     links = [r.uplink for r in resolved]
     up = {r.uplink.name: r.up for r in resolved}
@@ -193,7 +194,7 @@ def _waiting(config: Config, steered: Config) -> list[Rule]:
     return [rule for rule in config.rules if rule.name not in here]
 
 
-def _back(where: paths.Paths, state: StateDir, ids: Mapping[str, int], snapshot: uplinks.Snapshot) -> None:
+def _back(where: paths.Paths, state: StateDir, ids: Mapping[str, int], snapshot: Snapshot) -> None:
     """The ruleset was refused: take the routes and rules back that only the refused configuration wants."""
     if state.applied_config() is None:
         for _, priority in state.places() or [("", DEFAULT_PRIORITY)]:

@@ -13,7 +13,8 @@ from typing import Any
 from netpath import paths
 from netpath.config.check import ForeignMark, mark_clashes
 from netpath.kernel import conntrack, netifd, nftdump, routing, rtnl, sysctl
-from netpath.kernel.uplinks import Resolved, Snapshot, foreign_marks, resolve
+from netpath.kernel.snapshot import Snapshot
+from netpath.kernel.uplinks import Resolved, foreign_marks, resolve
 from netpath.model import Config
 from netpath.statedir import StateDir
 from netpath.steering.marks import MarkSpace

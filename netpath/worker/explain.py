@@ -17,7 +17,8 @@ from typing import Any
 from netpath import paths
 from netpath.config.values import BadValueError, parse_protocol
 from netpath.kernel import lookup, netifd
-from netpath.kernel.uplinks import Snapshot, resolve
+from netpath.kernel.snapshot import Snapshot
+from netpath.kernel.uplinks import resolve
 from netpath.model import Config, Nat6, Policy, Rule, Uplink
 from netpath.statedir import StateDir
 from netpath.steering import translate

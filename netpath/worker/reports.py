@@ -19,7 +19,8 @@ from netpath.config.describe import describe
 from netpath.config.problems import Problem
 from netpath.kernel import conntrack, netifd, nftdump, rtnl
 from netpath.kernel.nft import version
-from netpath.kernel.uplinks import Snapshot, foreign_marks, resolve
+from netpath.kernel.snapshot import Snapshot
+from netpath.kernel.uplinks import foreign_marks, resolve
 from netpath.model import Config, Rule
 from netpath.statedir import IDS, RULESET, StateDir
 from netpath.steering.marks import MarkSpace

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from netpath.kernel import prefixes
-from netpath.kernel.uplinks import Snapshot, resolve
+from netpath.kernel.snapshot import Snapshot
+from netpath.kernel.uplinks import resolve
 from netpath.model import Nat6, Uplink
 from tests.kernel.kernel_world import World
 from tests.kernel.test_kernel_uplinks import IFF_TUN, TUNSETIFF, interface

@@ -14,7 +14,8 @@ import pytest
 
 from netpath.kernel import rtnl
 from netpath.kernel.netifd import Logical
-from netpath.kernel.uplinks import Resolved, Snapshot, foreign_marks, resolve
+from netpath.kernel.snapshot import Snapshot
+from netpath.kernel.uplinks import Resolved, foreign_marks, resolve
 from netpath.model import Interface, State, TrackMethod
 from tests.kernel.kernel_world import World
 from tests.tracking import tracking
