@@ -38,6 +38,8 @@ class Applied:
     """Logical interface that rules name in `src_iface` -> its device, as loaded."""
     load: str
     """The loaded text's name, the comment in chain `loaded`; empty when nothing is to stand."""
+    settle: bool
+    """Whether the job `dnsmasq` has something to do now."""
 
 
 def encode(applied: Applied) -> dict[str, Any]:
@@ -56,6 +58,7 @@ def encode(applied: Applied) -> dict[str, Any]:
         "warnings": [dict(w) for w in applied.warnings],
         "sources": dict(applied.sources),
         "load": applied.load,
+        "settle": applied.settle,
     }
 
 
@@ -75,6 +78,7 @@ def decode(data: Mapping[str, Any]) -> Applied:
         warnings=tuple(data["warnings"]),
         sources=data["sources"],
         load=data["load"],
+        settle=data["settle"],
     )
 
 

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from netpath.model import State
+
 IDS = "ids.json"
 STATES = "state.json"
 RULESET = "ruleset.nft"
@@ -67,6 +69,15 @@ class StateDir:
         """The names and numbers under `key` of a JSON file; what is something else there does not count."""
         found = self.read_json(name).get(key)
         return {n: v for n, v in found.items() if isinstance(v, int)} if isinstance(found, dict) else {}
+
+    def states(self) -> tuple[dict[str, State], set[str]]:
+        """States and switched-off interfaces; nothing where another version wrote something else."""
+        saved, known = self.read_json(STATES), {str(state): state for state in State}
+        states, disabled = saved.get("states"), saved.get("disabled")
+        return (
+            {n: known[s] for n, s in states.items() if s in known} if isinstance(states, dict) else {},
+            {n for n in disabled if isinstance(n, str)} if isinstance(disabled, list) else set(),
+        )
 
     def applied_config(self) -> Path | None:
         """The copy of the configuration that is running, or None."""

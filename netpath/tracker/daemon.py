@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from netpath.handover import Applied
@@ -99,7 +99,7 @@ class Daemon:
         loop.add_signal_handler(HINT, self._refresh_soon)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        self.states, self.disabled = _remembered(self.state_dir.read_json(STATES))
+        self.states, self.disabled = self.state_dir.states()
         self._links.start(loop)
         self._guard.start(loop)
         await self._logical.refresh()
@@ -305,6 +305,7 @@ class Daemon:
     def _on_transition(self, name: str, transition: Transition) -> None:
         """One path for every cause: carrier, probe, quality, admin, configuration."""
         self.states[name] = transition.new
+        self._save()  # first: a worker that is loading just now goes by it, lest it uses again what has failed
         self._follow_states(f"{name} {transition.new}")
         moved = transition.new.usable != transition.old.usable or State.DISABLED in (transition.new, transition.old)
         self.journal.add(
@@ -314,7 +315,6 @@ class Daemon:
             **{"from": str(transition.old), "to": str(transition.new)},
             reason=transition.reason or self.reasons.get(name, ""),
         )
-        self._save()
         action = hook_action(transition)
         if action:
             self._hook(action, name)
@@ -401,13 +401,3 @@ class Daemon:
             )
         except OSError as error:
             self.log("error", f"{self.state_dir.root}: cannot save states: {error.strerror}")
-
-
-def _remembered(saved: Mapping[str, Any]) -> tuple[dict[str, State], set[str]]:
-    """States and switched-off interfaces of an earlier tracker; nothing where another version wrote something else."""
-    states, disabled = saved.get("states"), saved.get("disabled")
-    known = {str(state): state for state in State}
-    return (
-        {n: known[s] for n, s in states.items() if s in known} if isinstance(states, dict) else {},
-        {n for n in disabled if isinstance(n, str)} if isinstance(disabled, list) else set(),
-    )

@@ -107,7 +107,15 @@ class Loads:
             self.damaged = self.damaged or self._removals > applied.removed
             if self.damaged or self.read_again:
                 self._again(False)
-        return {"result": "ok", "warnings": list(applied.warnings)}
+            warnings = [*applied.warnings, *(await self._settle() if applied.settle else ())]
+        return {"result": "ok", "warnings": warnings}
+
+    async def _settle(self) -> list[dict[str, Any]]:
+        """Let dnsmasq follow; what failed, as warnings."""
+        reply = await self._workers.run("dnsmasq", {})
+        if "error" in reply:
+            self._journal.add("error", "error", message=reply["error"])
+        return list(reply.get("warnings", ()))
 
     def _failed(self, reply: Reply, *, from_file: bool, was_damaged: bool) -> Reply:
         self._journal.add("config", "error", message=reply["error"])

@@ -17,6 +17,7 @@ JOBS: Mapping[str, str] = {
     "apply": "apply",
     "stop": "stop",
     "explain": "explain",
+    "dnsmasq": "dnsmasq",
     "diag": "diag",
     "check": "reports",
     "rules": "reports",

@@ -34,7 +34,7 @@ from netpath.model import Config, Rule, State
 from netpath.statedir import IDS, RULESET, SYSCTLS, StateDir, overlay
 from netpath.steering import schedule
 from netpath.steering.marks import MarkSpace, assign_ids
-from netpath.steering.policy import SteeringView, served
+from netpath.steering.policy import SteeringView, served, swap
 from netpath.steering.routing import desired
 from netpath.steering.ruleset import cgroup_rules, ruleset
 from netpath.worker import domains
@@ -118,7 +118,20 @@ def _switch_off(where: paths.Paths, config: Config) -> handover.Applied:
         raise OSError(reply["error"])
     nothing = Config(config.globals, (), (), ())
     return handover.Applied(
-        config.globals, (), SteeringView.of(nothing, {}), (), (), {}, {}, frozenset(), len(config.rules), 0, (), {}, ""
+        globals=config.globals,
+        interfaces=(),
+        view=SteeringView.of(nothing, {}),
+        families=(),
+        uplinks=(),
+        up={},
+        reasons={},
+        usable=frozenset(),
+        rules=len(config.rules),
+        removed=0,
+        warnings=(),
+        sources={},
+        load="",
+        settle=False,
     )
 
 
@@ -161,6 +174,9 @@ def _bring_up(
         except NftError:
             _back(where, state, known, snapshot)
             raise
+        view = SteeringView.of(config, ids, links)
+        if (latest := _latest(state, config, up, usable)) != usable:
+            nft.run(swap(view, latest, [p.name for p in view.policies]))
         _retire([p for p in places if p != here], here, nft)
     removed = routing.apply(wanted, phase="remove").removed if wanted.rules else 0
     if not wanted.rules:
@@ -168,13 +184,11 @@ def _bring_up(
     unsaved += _unsaved(state, lambda: _remember(state, source, text, {**known, **ids}, here))
     strict = _loosen(state, [u.device for u in links if u.device])
     absent += translation_problems(config, links, str(source.path))
-    named = domains.as_problems(domains.settle(state, config), str(source.path))
-    refused = _refused(source, [*changes.warnings, *unsaved[:1], *strict])
-    problems = [*source.loaded.problems, *absent, *named, *refused]
+    problems = [*source.loaded.problems, *absent, *_refused(source, [*changes.warnings, *unsaved[:1], *strict])]
     return handover.Applied(
         globals=config.globals,
         interfaces=config.interfaces,
-        view=SteeringView.of(config, ids, links),
+        view=view,
         families=served(config),
         uplinks=tuple(links),
         up=up,
@@ -185,7 +199,19 @@ def _bring_up(
         warnings=tuple(p.as_dict() for p in foremost(problems, MOST_PROBLEMS)),
         load=load,
         sources=devices_of(config, logical),
+        settle=domains.due(state, config),
     )
+
+
+def _latest(state: StateDir, config: Config, up: Mapping[str, bool], loaded: frozenset[str]) -> frozenset[str]:
+    """Interfaces that policies may use by now, `loaded` when this worker began.
+
+    What failed meanwhile must not be used again, not even until the tracker hears of the load. The tracker writes its
+    states down before it switches policies: whatever it switched in the ruleset that has just been replaced is in that
+    file. It takes over from here, and is told what was loaded: connections that went astray in between are its to move.
+    """
+    states, disabled = state.states()
+    return _usable(config, up, states, sorted(disabled)) if states or disabled else loaded
 
 
 def _waiting(config: Config, steered: Config) -> list[Rule]:

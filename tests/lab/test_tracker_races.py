@@ -282,3 +282,28 @@ def test_a_ruleset_that_cannot_be_loaded_again_is_made_anew(lab: Lab, start: Sta
         wait_until(lambda: lab.flows(4) == {"wan": 4}, 10, "steering to be back")
     wait_until(lambda: "goto w_1" in (lab.state_dir / "ruleset.nft").read_text(), 10, "a sound file")
     assert "the last ruleset cannot be loaded again" in process.output()
+
+
+def test_a_load_that_began_before_a_failure_never_uses_the_dead_uplink_again(lab: Lab, start: Start) -> None:
+    """Not even until the tracker, which is stopped here, hears that it has finished."""
+    process = start(mode="failover")
+
+    def stands() -> str:
+        return lab.router.run(["nft", "list", "chain", "inet", "netpath", "loaded"])
+
+    before = stands()
+    thread, replies = in_background(lab, {"cmd": "reload"})
+    worker = frozen_worker(process)
+    lab.call({"cmd": "disable", "interface": "wan"})
+    assert lab.flows(4) == {"wan2": 4}
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        os.kill(worker, signal.SIGCONT)
+        wait_until(lambda: Path(f"/proc/{worker}/stat").read_text().split()[2] == "Z", 10, "the worker to end")
+        assert stands() != before
+        assert lab.flows(4) == {"wan2": 4}
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+    thread.join()
+    assert replies[0].get("result") == "ok"
+    assert lab.flows(4) == {"wan2": 4}

@@ -29,7 +29,7 @@ DIED = {"error": "worker apply failed"}
 def loaded(removed: int = 0) -> dict[str, Any]:
     from netpath.handover import encode
 
-    return encode(Applied(GLOBALS, (), VIEW, (), (), {}, {}, frozenset(), 0, removed, (), {}, ""))
+    return encode(Applied(GLOBALS, (), VIEW, (), (), {}, {}, frozenset(), 0, removed, (), {}, "", False))
 
 
 class Bench(Workers):

@@ -97,7 +97,9 @@ def applied(
         for name, members in (policies or {"p": FAILOVER}).items()
     )
     view = SteeringView("netpath", MarkSpace(mask), IDS, dict.fromkeys(IDS, "ipv4"), made, (), {})
-    return Applied(replace(GLOBALS, mark_mask=mask), interfaces, view, ("ipv4",), (), {}, {}, usable, 0, 0, (), {}, "1")
+    return Applied(
+        replace(GLOBALS, mark_mask=mask), interfaces, view, ("ipv4",), (), {}, {}, usable, 0, 0, (), {}, "1", False
+    )
 
 
 P = {"pol_p_4", "pol_p_6"}

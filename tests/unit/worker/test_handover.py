@@ -35,6 +35,7 @@ def test_everything_reads_back_equal(name: str) -> None:
         warnings=({"message": "x"},),
         sources={"lan": "br-lan", "guest": None},
         load="5f",
+        settle=True,
     )
     assert decode(json.loads(json.dumps(encode(applied)))) == applied
 
