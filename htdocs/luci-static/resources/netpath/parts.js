@@ -95,7 +95,7 @@ return baseclass.extend({
 			};
 			const cancel = E('button', { 'class': 'btn cbi-button', 'type': 'button', 'click': () => answer(false) }, [ _('Cancel') ]);
 			document.addEventListener('keydown', escape);
-			ui.showModal(title, [
+			ui.showModal([ title ], [
 				...sentences.map(sentence => E('p', {}, [ sentence ])),
 				E('div', { 'class': 'right' }, [
 					cancel, ' ',
