@@ -90,11 +90,12 @@ return baseclass.extend({
 
 	/* The `d` of an SVG path through runs; with `base`, the area between them and that height. */
 	path(runs, base) {
-		const place = point => '%s,%s'.format(point[0].toFixed(1), point[1].toFixed(1));
+		const place = point => `${point[0].toFixed(1)},${point[1].toFixed(1)}`;
 		return runs.map(run => {
-			const line = 'M' + run.map(place).join('L') + (run.length == 1 && base == null ? 'h0.1' : '');
-			return base == null ? line
-				: line + 'L%s,%sL%s,%sZ'.format(run[run.length - 1][0].toFixed(1), base.toFixed(1), run[0][0].toFixed(1), base.toFixed(1));
+			const line = `M${run.map(place).join('L')}`;
+			if (base == null)
+				return run.length > 1 ? line : `${line}h0.1`;
+			return `${line}L${place([ run[run.length - 1][0], base ])}L${place([ run[0][0], base ])}Z`;
 		}).join('');
 	},
 
