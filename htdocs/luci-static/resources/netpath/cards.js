@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 'use strict';
 'require baseclass';
-'require dom';
 'require netpath.format as format';
 'require netpath.parts as parts';
 
@@ -104,7 +103,7 @@ const Card = baseclass.extend({
 				[ _('Device'), row.device ?? _('none yet') ],
 				[ _('Gateway'), row.gateway ],
 				[ _('Addresses'), (row.addresses ?? []).join(', ') ],
-				[ _('Asks'), targets(row) ],
+				[ _('Targets'), targets(row) ],
 				[ _('Quota'), used.filter(use => use.member.quota).map(use => '%s: %s'.format(use.member.name, quota(use.member))).join(', ') ]
 			]),
 			closed.length ? E('ul', { 'class': 'np-notes' }, closed.map(use => closedMember(use.member))) : E([])

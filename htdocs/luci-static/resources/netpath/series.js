@@ -70,6 +70,12 @@ return baseclass.extend({
 		return most;
 	},
 
+	/* Seconds to show: from the oldest row on, at least `least`, at most `most`. */
+	span(lists, until, least, most) {
+		const first = Math.min(...lists.filter(rows => rows.length).map(rows => rows[0][TIME]), until);
+		return Math.min(most, Math.max(least, until - first));
+	},
+
 	/* Points [ x, y ] of a column in runs without gaps. `x` and `y` turn time and figure into places. */
 	runs(rows, column, interval, x, y) {
 		const runs = [];

@@ -25,12 +25,13 @@ return baseclass.extend({
 		const uplinks = names.slice(0, MOST);
 		const rows = Math.max(shown.length, uplinks.length, 1);
 		const height = rows * ROW + PADDING * 2;
-		const gap = Math.max(36, width * 0.14), box = (width - gap * 2) / 2.5;
+		const gap = Math.max(40, width * 0.18), box = Math.min(300, (width - gap * 2) / 2.5);
+		const lanWidth = box / 2, policyWidth = Math.min(box, 220), uplinkX = width - box;
 		const place = (count, x, size) => (item, at) => ({ name: item.name ?? item, x, width: size, height: BOX,
 			y: PADDING + (rows - count) * ROW / 2 + at * ROW + (ROW - BOX) / 2 });
-		const lan = place(1, 0, box / 2)('LAN', 0);
-		const middle = shown.map(place(shown.length, box / 2 + gap, box));
-		const right = uplinks.map(place(uplinks.length, box * 1.5 + gap * 2, box));
+		const lan = place(1, 0, lanWidth)('LAN', 0);
+		const middle = shown.map(place(shown.length, (lanWidth + uplinkX - policyWidth) / 2, policyWidth));
+		const right = uplinks.map(place(uplinks.length, uplinkX, box));
 		const used = new Set(rules.map(rule => rule.policy));
 		right.forEach(uplink => uplink.status = interfaces[uplink.name].status);
 		const links = [];
@@ -68,12 +69,17 @@ return baseclass.extend({
 			...layout.policies.map(policy => this.box(policy, policy.idle ? 'np-idle' : 'np-plain', [ policy.name ])),
 			...layout.uplinks.map(uplink => {
 				const state = format.state(uplink.status), row = interfaces[uplink.name], traffic = metrics[uplink.name];
-				const second = uplink.status == 'online' && traffic
-					? '↓%s ↑%s'.format(format.rate(traffic.rx_rate), format.rate(traffic.tx_rate)) : state.text;
+				const second = uplink.status == 'online' && traffic ? this.traffic(traffic, uplink.width) : state.text;
 				return this.box(uplink, 'np-' + state.tone, [ '%s %s'.format(state.sign, uplink.name), second ],
 					'%s: %s, %s'.format(uplink.name, state.text, row?.reason ?? ''));
 			})
 		]);
+	},
+
+	/* Both rates where there is room for them, else the download's. */
+	traffic(traffic, width) {
+		const both = '↓ %s  ↑ %s'.format(format.rate(traffic.rx_rate), format.rate(traffic.tx_rate));
+		return both.length * GLYPH <= width ? both : '↓ ' + format.rate(traffic.rx_rate);
 	},
 
 	link(link) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 'use strict';
-'require dom';
 'require poll';
 'require view';
 'require netpath.api as api';
@@ -11,10 +10,10 @@
 'require netpath.series as series';
 'require netpath.ways as ways';
 
-/* Seconds: what the graphs can show, and how far apart rows are. */
+/* Seconds: the most and the least that the graphs show, and how far apart rows are. */
 const RANGES = {
-	fine: { span: 600, interval: 1, label: () => _('10 minutes') },
-	coarse: { span: 86400, interval: 60, label: () => _('24 hours') }
+	fine: { span: 600, least: 60, interval: 1, label: () => _('10 minutes') },
+	coarse: { span: 86400, least: 3600, interval: 60, label: () => _('24 hours') }
 };
 const EVENTS = 12;
 /* Every so many polls what changes rarely is asked for as well. */
@@ -163,20 +162,20 @@ return view.extend({
 		}, [ range.label() ]));
 		this.legend = E('span', { 'class': 'np-legend' });
 		return E('div', { 'class': 'np-controls' }, [
-			E('span', { 'role': 'group', 'aria-label': _('Time shown') }, this.rangeButtons.flatMap(button => [ button, ' ' ])), this.legend
+			E('span', { 'role': 'group', 'aria-label': _('Time shown') }, this.rangeButtons.flatMap(button => [ button, ' ' ])), this.legend,
+			E('span', { 'class': 'np-hint' }, [ _('Point at a graph, or use the arrow keys in it, to read its figures.') ])
 		]);
 	},
 
 	makeCharts() {
 		const moment = epoch => this.range == 'fine' ? new Date(epoch * 1000).toLocaleTimeString()
 			: new Date(epoch * 1000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
-		const hint = _('arrow keys show values');
 		this.charts = [
-			graph.create({ name: 'throughput', title: _('Throughput'), hint: _('download up, upload down, by device; %s').format(hint),
+			graph.create({ name: 'throughput', title: _('Throughput'), hint: _('of devices: download upwards, upload downwards'),
 				up: series.RX, down: series.TX, least: 1250, most: null, show: figure => format.rate(figure), moment }),
-			graph.create({ name: 'latency', title: _('Latency'), hint, up: series.LATENCY, down: null, least: 5, most: null,
+			graph.create({ name: 'latency', title: _('Latency'), hint: _('of the targets that answer'), up: series.LATENCY, down: null, least: 5, most: null,
 				show: figure => format.ms(figure), moment }),
-			graph.create({ name: 'loss', title: _('Loss'), hint, up: series.LOSS, down: null, least: 10, most: 100,
+			graph.create({ name: 'loss', title: _('Loss'), hint: _('of the latest probes'), up: series.LOSS, down: null, least: 10, most: 100,
 				show: figure => format.percent(figure), moment })
 		];
 		return E('div', { 'class': 'np-charts' }, this.charts.map(chart => chart.node));
@@ -193,7 +192,7 @@ return view.extend({
 	showGraphs() {
 		const rows = this.rows[this.range], interfaces = this.status.interfaces ?? {};
 		const names = Object.keys(interfaces), { colour, first } = series.devices(names, interfaces);
-		const { span, interval } = RANGES[this.range];
+		const { span, least, interval } = RANGES[this.range];
 		this.rangeButtons.forEach(button => {
 			const pressed = button.dataset.range == this.range;
 			button.setAttribute('aria-pressed', pressed);
@@ -207,7 +206,8 @@ return view.extend({
 			name, label: name, colour: colour[name], dashed: !first.has(name), rows: rows[name] ?? []
 		}));
 		const devices = lines.filter(line => first.has(line.name)).map(line => ({ ...line, label: interfaces[line.name].device ?? line.name }));
-		this.charts.forEach((chart, at) => chart.update(at == 0 ? devices : lines, this.now(), span, interval));
+		const shown = series.span(Object.values(rows), this.now(), least, span);
+		this.charts.forEach((chart, at) => chart.update(at == 0 ? devices : lines, this.now(), shown, interval));
 	},
 
 	toggle(name) {
