@@ -42,6 +42,7 @@ class Web:
 
     def __init__(self, tracker: Path, port: int = 0) -> None:
         """`port` 0: any that is free. Raises OSError when the port is taken."""
+        self._tracker = tracker
         handler = type("Handler", (_Handler,), {"tracker": tracker})
         self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._server.daemon_threads = True
@@ -51,6 +52,10 @@ class Web:
     def address(self) -> str:
         """URL of the server, without a slash at its end."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def ask(self, method: str, arguments: Mapping[str, Any]) -> Any:
+        """What the plugin answers, as a user who may do everything gets it."""
+        return ask(self._tracker, method, arguments)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -88,7 +88,9 @@ class Browser:
     def wait_for(self, selector: str, text: str = "", seconds: float = WAIT_SECONDS) -> None:
         """Until an element is there and visible, with that text in it."""
         found = f"[...document.querySelectorAll({json.dumps(selector)})]"
-        self.wait(f"{found}.some(e => e.getClientRects().length && e.textContent.includes({json.dumps(text)}))", seconds)
+        self.wait(
+            f"{found}.some(e => e.getClientRects().length && e.textContent.includes({json.dumps(text)}))", seconds
+        )
 
     def text(self, selector: str = "body") -> str:
         """What a user reads there."""

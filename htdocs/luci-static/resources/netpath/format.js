@@ -10,7 +10,7 @@ function known(figure) {
 	return typeof figure == 'number' && isFinite(figure);
 }
 
-/* Three significant digits at most: 0.48, 9.6, 123. */
+/* Three significant digits at most: 0.48, 9.60, 12.3, 123. */
 function digits(figure) {
 	const size = Math.abs(figure);
 	return figure.toFixed(size >= 99.95 || figure == 0 ? 0 : size >= 9.95 ? 1 : 2).replace(/\.0+$/, '');
@@ -33,7 +33,7 @@ return baseclass.extend({
 		return known(count) ? scaled(count, 1000, [ _('B'), _('kB'), _('MB'), _('GB'), _('TB') ]) : NOTHING;
 	},
 
-	/* Bytes a second -> "9.6 Mbit/s": what providers sell. */
+	/* Bytes a second -> "9.60 Mbit/s": what providers sell. */
 	rate(bytes) {
 		return known(bytes) ? scaled(bytes * 8, 1000, [ _('bit/s'), _('kbit/s'), _('Mbit/s'), _('Gbit/s') ]) : NOTHING;
 	},

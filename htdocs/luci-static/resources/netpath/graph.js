@@ -72,7 +72,7 @@ const Chart = baseclass.extend({
 		const rule = height => parts.svg('line', { 'x1': LEFT, 'x2': this.width - RIGHT, 'y1': height, 'y2': height, 'class': 'np-grid' });
 		const marks = this.down == null ? [ top, top / 2, 0 ].map(figure => [ figure, y(figure) ])
 			: [ [ top, y(top) ], [ 0, y(0) ], [ top, mirrored(top) ] ];
-		const ticks = this.width < 500 ? 2 : 5;
+		const ticks = Math.min(6, Math.max(2, Math.floor(this.width / 160)));
 		const nodes = marks.flatMap(([ figure, height ]) => [ rule(height), text(this.show(figure), LEFT - 5, height + 4, 'end') ]);
 		for (let tick = 0; tick <= ticks; tick++) {
 			const time = this.until - this.span * (1 - tick / ticks);
