@@ -22,6 +22,7 @@ const orders = {
 		page.on('response', response => response.status() >= 400 && problems.push(`${response.status()} ${response.url()}`));
 	},
 	open: ({ url }) => page.goto(url).then(() => null),
+	post: ({ url, form }) => page.context().request.post(url, { form, maxRedirects: 0 }).then(response => response.status()),
 	size: ({ width, height }) => page.setViewportSize({ width, height }),
 	dark: ({ dark }) => page.emulateMedia({ colorScheme: dark ? 'dark' : 'light' }),
 	evaluate: ({ script }) => page.evaluate(script),

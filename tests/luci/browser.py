@@ -68,6 +68,10 @@ class Browser:
     def open(self, url: str) -> None:
         self._order("open", url=url)
 
+    def post(self, url: str, **form: str) -> int:
+        """Send a form without showing the answer, whose status this is; its cookies are kept."""
+        return int(self._order("post", url=url, form=form))
+
     def size(self, width: int, height: int) -> None:
         self._order("size", width=width, height=height)
 

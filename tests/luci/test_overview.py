@@ -60,7 +60,8 @@ def test_graphs_have_the_trackers_history_at_once(place: Place) -> None:
     wait_until(lambda: rows() > SAMPLES, 30, "the tracker to have a history")
     place.visit(OVERVIEW)
     place.browser.wait_for('[data-chart="latency"] svg path')
-    drawn = f"""document.querySelector('[data-chart="latency"] [data-line="{place.first}"]').getAttribute('d').split(/[ML]/).length - 1"""
+    line = f'[data-chart="latency"] [data-line="{place.first}"]'
+    drawn = f"document.querySelector('{line}').getAttribute('d').split(/[ML]/).length - 1"
     since_open = place.browser.evaluate("performance.now() / 1000")
     points = place.browser.evaluate(drawn)
     assert points > SAMPLES or points > since_open + 1, (points, since_open)
@@ -113,7 +114,7 @@ def test_switching_off_asks_first(place: Place) -> None:
     place.browser.press("Enter")
     place.browser.wait_for(".modal", "Policy all sends 60 %")
     place.browser.press("Escape")
-    place.browser.wait("!document.querySelector('.modal [data-answer=yes]')?.getClientRects().length")
+    place.browser.wait("!document.querySelector('[data-answer=yes]')?.checkVisibility({ visibilityProperty: true })")
     assert place.ask("status")["interfaces"][place.first]["status"] == "online"
     place.browser.click(switch)
     place.browser.wait_for("[data-answer=yes]")
