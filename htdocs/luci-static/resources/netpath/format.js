@@ -117,6 +117,8 @@ return baseclass.extend({
 			return { tone: open ? 'good' : 'off', text: (open ? _('member %s of %s opened') : _('member %s of %s closed'))
 				.format(event.member, event.interface) + reason };
 		}
+		if (event.kind == 'switch')
+			return { tone: 'off', text: _('policies were switched: %s').format(event.cause) };
 		return { tone: event.kind == 'error' ? 'bad' : event.kind == 'table' ? 'busy' : 'off',
 			text: event.message ? String(event.message) : String(event.kind) };
 	}

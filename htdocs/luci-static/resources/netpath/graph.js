@@ -12,8 +12,9 @@ const HEIGHT = 170, TOP = 10, BOTTOM = 20, LEFT = 66, RIGHT = 10;
 const COLOURS = 8;
 
 const Chart = baseclass.extend({
-	/* title, hint: texts. up: column drawn upwards. down: column drawn downwards from the middle, or null.
-	 * least: smallest top of the scale. most: largest one, or null. show: figure -> text. moment: epoch -> text. */
+	/* name: of the chart. title, hint: texts. up: column drawn upwards. down: column drawn downwards from the middle, or null.
+	 * least: smallest top of the scale. most: largest one, or null. factor: of figures as shown,
+	 * which the scale is round in. show: figure -> text. moment: epoch -> text. */
 	__init__(choices) {
 		Object.assign(this, choices);
 		this.cursor = null;
@@ -49,7 +50,7 @@ const Chart = baseclass.extend({
 		const from = this.until - this.span;
 		const lists = this.lines.map(line => line.rows);
 		const peak = column => column == null ? 0 : series.peak(lists, column, from);
-		const top = Math.min(series.ceiling(Math.max(peak(this.up), peak(this.down)), this.least), this.most ?? Infinity);
+		const top = Math.min(series.ceiling(Math.max(peak(this.up), peak(this.down)) * this.factor, this.least) / this.factor, this.most ?? Infinity);
 		const bottom = HEIGHT - BOTTOM, zero = this.down == null ? bottom : (TOP + bottom) / 2;
 		const y = figure => zero - (zero - TOP) * Math.min(figure, top) / top;
 		const mirrored = figure => 2 * zero - y(figure);

@@ -50,9 +50,11 @@ return baseclass.extend({
 	obstacle(status) {
 		if (status?.error) {
 			const stopped = status.running === false;
-			return this.notice(status.denied || !stopped ? 'error' : 'warning',
-				stopped && !status.denied ? _('NetPath is stopped: nothing is tracked or steered. %s').format(status.error) : status.error,
-				status.remedy);
+			const notice = this.notice(stopped ? 'warning' : 'error',
+				stopped ? _('NetPath is stopped: nothing is tracked or steered.') : status.error, status.remedy);
+			if (stopped)
+				notice.append(E('p', { 'class': 'np-small' }, [ status.error ]));
+			return notice;
 		}
 		if (status?.problem)
 			return this.notice('warning', status.problem, _('See Settings and Interfaces, or ask Diagnostics.'));

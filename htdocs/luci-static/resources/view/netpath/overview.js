@@ -110,6 +110,7 @@ return view.extend({
 		cards.sync(this.list, this.cards, interfaces, (name, order) => this.order(name, order));
 		for (const [ name, card ] of this.cards)
 			card.update(interfaces[name], this.metrics.interfaces?.[name], this.policies, this.now(), stale);
+		this.picture.classList.toggle('np-stale', stale);
 		this.showPicture();
 		this.showGraphs();
 		this.showEvents();
@@ -172,10 +173,10 @@ return view.extend({
 			: new Date(epoch * 1000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
 		this.charts = [
 			graph.create({ name: 'throughput', title: _('Throughput'), hint: _('of devices: download upwards, upload downwards'),
-				up: series.RX, down: series.TX, least: 1250, most: null, show: figure => format.rate(figure), moment }),
-			graph.create({ name: 'latency', title: _('Latency'), hint: _('of the targets that answer'), up: series.LATENCY, down: null, least: 5, most: null,
-				show: figure => format.ms(figure), moment }),
-			graph.create({ name: 'loss', title: _('Loss'), hint: _('of the latest probes'), up: series.LOSS, down: null, least: 10, most: 100,
+				up: series.RX, down: series.TX, least: 10000, most: null, factor: 8, show: figure => format.rate(figure), moment }),
+			graph.create({ name: 'latency', title: _('Latency'), hint: _('of the targets that answer'),
+				up: series.LATENCY, down: null, least: 5, most: null, factor: 1, show: figure => format.ms(figure), moment }),
+			graph.create({ name: 'loss', title: _('Loss'), hint: _('of the latest probes'), up: series.LOSS, down: null, least: 10, most: 100, factor: 1,
 				show: figure => format.percent(figure), moment })
 		];
 		return E('div', { 'class': 'np-charts' }, this.charts.map(chart => chart.node));
