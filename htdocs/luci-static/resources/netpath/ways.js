@@ -9,15 +9,29 @@
 const ROW = 44, BOX = 34, PADDING = 6;
 /* More would be no picture any more. */
 const MOST = 24;
+/* Width of a share's text. */
+const LABEL = 46;
 /* Width of a glyph at the picture's size of letters, roughly. */
 const GLYPH = 7;
+
+/* Where links touch a side of a box: one below the other, in the order of their other ends. */
+function spread(links, side, other) {
+	const sides = new Map();
+	for (const link of links)
+		sides.set(link[side], [ ...sides.get(link[side]) ?? [], link ]);
+	for (const [ box, touching ] of sides)
+		touching.sort((a, b) => a[other].y - b[other].y).forEach((link, at) => {
+			link[side + 'Y'] = box.y + BOX * (at + 1) / (touching.length + 1);
+			link.turn = at;
+		});
+}
 
 return baseclass.extend({
 	/* Pure: boxes and links of the picture at a width in pixels.
 	 *
 	 * interfaces: rows of `status` by name. policies: those of `policies`. rules: those of `rules`.
 	 * -> { height, hidden: how many are left out, lan, policies: [box], uplinks: [box], links: [link] }
-	 * box: { name, x, y, width, height, status, idle }. link: { from, to, share (0 to 1), percent, idle, closed }. */
+	 * box: { name, x, y, width, height, status, idle }. link: { from, to, fromY, toY, share (0 to 1), percent, idle, closed }. */
 	layout(interfaces, policies, rules, width) {
 		const shown = policies.slice(0, MOST);
 		const members = new Set(shown.flatMap(policy => policy.members.map(member => member.interface)));
@@ -46,6 +60,8 @@ return baseclass.extend({
 						policy: policy.name });
 			}
 		});
+		spread(links, 'from', 'to');
+		spread(links, 'to', 'from');
 		return { width, height, lan, policies: middle, uplinks: right, links,
 			hidden: policies.length - shown.length + names.length - uplinks.length };
 	},
@@ -83,20 +99,20 @@ return baseclass.extend({
 	},
 
 	link(link) {
-		const x1 = link.from.x + link.from.width, y1 = link.from.y + BOX / 2, x2 = link.to.x, y2 = link.to.y + BOX / 2;
+		const x1 = link.from.x + link.from.width, y1 = link.fromY, x2 = link.to.x, y2 = link.toY;
 		const middle = (x1 + x2) / 2;
 		return parts.svg('path', {
 			'd': 'M%d,%dC%d,%d %d,%d %d,%d'.format(x1, y1, middle, y1, middle, y2, x2, y2),
 			'class': 'np-link' + (link.closed ? ' np-closed' : link.idle ? ' np-unused' : ''),
-			'stroke-width': link.idle ? 1 : 1.5 + link.share * 7,
+			'stroke-width': link.idle ? 1 : 1.5 + link.share * 6,
 			'data-link': link.policy ? '%s>%s'.format(link.policy, link.to.name) : null
 		}, [ parts.svg('title', {}, [ '%s → %s%s'.format(link.from.name, link.to.name,
 			link.percent == null ? '' : ': ' + (link.closed ? _('closed now') : format.percent(link.percent))) ]) ]);
 	},
 
 	share(link) {
-		/* Near the uplink, where the lines have parted. */
-		const x = link.to.x - 4, y = link.to.y + BOX / 2 - 5 - link.share * 2;
+		/* Near the uplink, where the lines have parted; neighbours are not one above the other. */
+		const x = link.to.x - 4 - link.turn % 2 * LABEL, y = link.toY + 4;
 		return parts.svg('text', { 'x': x, 'y': y, 'class': 'np-share', 'text-anchor': 'end' }, [ format.percent(link.percent) ]);
 	},
 
