@@ -14,13 +14,13 @@ VENV := .venv
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 RUN := $(SUDO) env PYTHONDONTWRITEBYTECODE= KEEP='$(KEEP)' $(VENV)/bin/python
 
-.PHONY: all setup root demo test lint bench ipk clean
+.PHONY: all setup pages root demo test lint bench ipk clean
 
 all:
 	@echo "make demo   a little internet on this machine: watch NetPath fail over"
 	@echo "make test   lint and every test"
 	@echo "make bench  measure the budgets"
-	@echo "make lint   ruff and mypy"
+	@echo "make lint   ruff, mypy and eslint"
 	@echo "make ipk    packages for OpenWrt in dist/, without an SDK"
 	@echo "make clean  remove what the others made here"
 
@@ -30,6 +30,13 @@ $(VENV)/.ready: tools/setup requirements-dev.txt pyproject.toml
 	@PYTHON='$(PYTHON)' VENV='$(VENV)' tools/setup
 	@touch $@
 
+# What the pages are tested with is large, and nothing else wants it.
+pages: node_modules/.ready
+
+node_modules/.ready: tools/setup package.json package-lock.json
+	@PYTHON='$(PYTHON)' VENV='$(VENV)' PAGES=1 tools/setup
+	@touch $@
+
 root:
 	@test -z "$(SUDO)" || command -v sudo >/dev/null || \
 		{ echo "This makes network namespaces: run make as root, or install sudo." >&2; exit 1; }
@@ -37,13 +44,14 @@ root:
 demo: root setup
 	$(RUN) -m netpath.lab.demo
 
-test: root setup lint
+test: root setup pages lint
 	$(RUN) -m pytest
 
-lint: setup
+lint: setup pages
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	node_modules/.bin/eslint .
 
 bench: root setup
 	$(RUN) -m bench
@@ -54,7 +62,7 @@ ipk:
 
 # Python run as root has left files of root.
 clean:
-	$(SUDO) rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	$(SUDO) rm -rf $(VENV) node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	$(SUDO) find netpath bench tests -name __pycache__ -prune -exec rm -rf {} +
 
 endif

@@ -10,17 +10,18 @@ import sys
 
 from netpath.lab.lab import Lab
 from netpath.lab.plan import ECHO_PORT, SERVERS
+from netpath.lab.web import FIRST_PAGE, READER, Web
 
 
 def keep_up(lab: Lab) -> None:
-    """Print the guide and wait for Ctrl-C."""
-    print(f"\n{guide(lab)}\n\nCtrl-C ends it and removes everything.", flush=True)
-    with contextlib.suppress(KeyboardInterrupt):
+    """Serve LuCI's pages, print the guide and wait for Ctrl-C."""
+    with Web(lab.socket) as web, contextlib.suppress(KeyboardInterrupt):
+        print(f"\n{guide(lab, web.address)}\n\nCtrl-C ends it and removes everything.", flush=True)
         signal.pause()
 
 
-def guide(lab: Lab) -> str:
-    """Commands to type in another terminal (as root)."""
+def guide(lab: Lab, address: str) -> str:
+    """Commands to type in another terminal (as root), and the `address` of the pages."""
     first = lab.uplinks[0]
     router = shlex.join(lab.router.argv([]))
     lan = shlex.join(lab.lan.argv([]))
@@ -40,4 +41,9 @@ def guide(lab: Lab) -> str:
     lines.append(
         f"  servers: {SERVERS['ipv4'][0]} and {SERVERS['ipv6'][0]} (HTTP, echo on port {ECHO_PORT}) see {seen}"
     )
-    return "\n".join(["In another terminal, as root:", *lines])
+    pages = [
+        f"NetPath's pages for OpenWrt's LuCI, on a stand-in of it, in a browser on this machine: {address}",
+        f"  the same for a user who may only read: {address}{FIRST_PAGE}?user={READER}",
+        "",
+    ]
+    return "\n".join([*pages, "In another terminal, as root:", *lines])

@@ -59,7 +59,7 @@ def test_luci_finds_its_parts(packages: Packages) -> None:
     assert {
         "usr/share/luci/menu.d/luci-app-netpath.json",
         "usr/share/rpcd/acl.d/luci-app-netpath.json",
-        "www/luci-static/resources/view/netpath/status.js",
+        "www/luci-static/resources/view/netpath/overview.js",
         "usr/lib/lua/luci/controller/netpath.lua",
     } <= files
     assert {"netpath", "luci-base"} == packages["luci-app-netpath"].depends
