@@ -12,6 +12,8 @@
 /* Options of the schema as form elements: type, choices, default, description and validation come from there. */
 
 const CONFIG = 'netpath';
+/* Letters that a field shows of what stands in for its value. */
+const SHORT = 24;
 
 function optionOf(kind, name) {
 	return schema.sections[kind].options[name];
@@ -129,8 +131,24 @@ const behaviour = {
 		return fault(this, sid) ?? this.getUIElement(sid)?.getValidationError() ?? '';
 	},
 
+	/* With an explanation of the choice, where the choices have some. */
+	renderWidget(sid, index, value) {
+		const node = Object.getPrototypeOf(this).renderWidget.call(this, sid, index, value);
+
+		if (!this.explanations)
+			return node;
+
+		this.explained = E('div', { 'class': 'np-hint', 'data-explains': this.option, 'aria-live': 'polite' },
+			[ this.explanations[value ?? this.default] ?? '' ]);
+
+		return E([], [ node, this.explained ]);
+	},
+
 	/* What another field says may make this one right or wrong. */
-	onchange(_event, sid) {
+	onchange(_event, sid, value) {
+		if (this.explained)
+			this.explained.textContent = this.explanations[value] ?? '';
+
 		this.changed?.(sid);
 
 		for (const field of this.section.children)
@@ -154,7 +172,9 @@ function widget(option) {
 
 /* Descriptions are put into pages as HTML. */
 function descriptionOf(option) {
-	return '%h'.format(option.help.replace(/`([^`]*)`/g, '“$1”'));
+	const told = option.note?.length > SHORT ? `${option.help} ${_('Unless set: %s.').format(option.note)}` : option.help;
+
+	return '%h'.format(told.replace(/`([^`]*)`/g, '“$1”'));
 }
 
 /* A map in a modal says what keeps it from being saved, and writes nothing then. */
@@ -211,7 +231,7 @@ return baseclass.extend({
 		if (option.kind == 'bool' || (option.choices && !option.list))
 			field.default = option.default;
 		else
-			field.placeholder = option.default ?? option.note;
+			field.placeholder = option.default ?? (option.note?.length > SHORT ? null : option.note);
 
 		field.rmempty = field.optional = !option.required && (option.list || !option.choices);
 
@@ -219,6 +239,9 @@ return baseclass.extend({
 			const [ text, explanation ] = [ labels?.[choice] ?? choice ].flat();
 
 			field.value(choice, text, explanation ? [ explanation ] : null);
+
+			if (explanation)
+				(field.explanations ??= {})[choice] = explanation;
 		}
 
 		return Object.assign(field, rest);

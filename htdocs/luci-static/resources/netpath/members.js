@@ -295,7 +295,7 @@ function describe(steps, mode, members, resort) {
 
 /* A bar of shares, with the same in words. */
 function bar(percents) {
-	const told = Object.entries(percents);
+	const told = Object.entries(percents).filter(([ , percent ]) => percent > 0);
 
 	return told.length ? [
 		E('div', { 'class': 'np-shares', 'aria-hidden': 'true' }, told.map(([ , percent ], i) =>

@@ -116,6 +116,8 @@ function slots(mode, active, members, ids, usable) {
 	const weights = active.map(member => member.weight);
 
 	switch (mode) {
+	case 'failover':
+		return names.map((_name, i) => i == 0 ? 1 : 0);
 	case 'round-robin':
 	case 'random':
 		return names.map(() => 1);
@@ -134,7 +136,7 @@ function slots(mode, active, members, ids, usable) {
 return baseclass.extend({
 	apportion,
 
-	// Percent of new connections by interface, of the active ones only; {} when none is usable. `members` in list order
+	// Percent of new connections by interface, of the active ones only (in mode failover the others have 0); {} when none is usable. `members` in list order
 	// and of one family: { interface, metric, weight, closed }; `ids`: interface -> uplink id (for mode hash); `usable`:
 	// names of the interfaces that take new connections.
 	of(mode, members, ids, usable) {
@@ -143,9 +145,6 @@ return baseclass.extend({
 
 		if (!active.length)
 			return {};
-
-		if (active.length == 1 || mode == 'failover')
-			return { [active[0].interface]: 100 };
 
 		const percents = apportion(slots(mode, active, weighty, ids, usable), 100);
 

@@ -218,7 +218,7 @@ function domain(text) {
 	if (address(name))
 		refuse(_('must be a domain; write addresses as destination addresses of a rule of its own'));
 
-	if (/[^\x00-\x7f]/.test(name)) {
+	if (/[\u0080-\uffff]/.test(name)) {
 		if (DIFFERENT_IN_IDNA_2008.test(name) || HOSTILE_HOST.test(name))
 			refuse(_('must be written in its ASCII form, which begins with xn--'));
 

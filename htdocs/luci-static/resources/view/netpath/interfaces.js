@@ -70,7 +70,8 @@ return view.extend({
 		this.status = status;
 
 		const m = new form.Map(fields.CONFIG, _('Interfaces'),
-			_('Uplinks that NetPath tracks and steers by. Each has the name of a network interface and one address family; addresses and default routes stay with the network configuration.'));
+			_('Uplinks that NetPath tracks and steers by. Each has the name of a network interface and one address family.') + ' ' +
+			_('Addresses and default routes stay with the network configuration.'));
 		const s = m.section(form.GridSection, 'interface');
 
 		s.addremove = true;
@@ -192,13 +193,15 @@ return view.extend({
 		}
 
 		const o = s.taboption('ipv6', form.DummyValue, '_twins', _('The other family'),
-			_('A line with IPv4 and IPv6 has two interfaces on one device, each tracked by itself. A family without any interface goes its way by the main routing table.'));
+			_('A line with IPv4 and IPv6 has two interfaces on one device, each tracked by itself.') + ' ' +
+			_('A family without any interface goes its way by the main routing table.'));
 
 		o.modalonly = true;
 		o.renderWidget = sid => E('div', {}, twins(sid, this.status).length
 			? twins(sid, this.status).flatMap(other => [ fields.link('interfaces', other, other), ' ', format.family(familyOf(other)), ' ',
 				...this.state(other) ])
-			: [ E('em', {}, [ _('There is no interface of the other family on this device. To have one, add a section with the name of its network interface.') ]) ]);
+			: [ E('em', {}, [ _('There is no interface of the other family on this device.') ]), ' ',
+				_('To have one, add an interface with the name of its network interface.') ]);
 		fields.rest(s, 'interface', name => name.includes('6') ? 'ipv6' : 'advanced');
 
 		const notices = E('div', {});

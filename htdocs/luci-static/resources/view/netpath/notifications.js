@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 'use strict';
-'require dom';
 'require fs';
 'require ui';
 'require view';
@@ -75,7 +74,8 @@ return view.extend({
 			...fields.head(status),
 			E('h2', {}, [ _('Notifications') ]),
 			E('div', { 'class': 'cbi-map-descr' }, [
-				_('A shell script of yours is run at each change of an uplink: to send a message, to restart a VPN, to write a log. It runs as root, beside the failover and never in its way.') ]),
+				_('A shell script of yours is run at each change of an uplink: to send a message, to restart a VPN, to write a log.'), ' ',
+				_('It runs as root, beside the failover and never in its way.') ]),
 			unreadable ? parts.notice('warning', _('%s cannot be read: %s').format(SCRIPT, script.error.message),
 				_('Ask for the access right to NetPath\'s user script.')) : '',
 			E('div', { 'class': 'cbi-section' }, [
@@ -91,7 +91,8 @@ return view.extend({
 				table([ 'ACTION', _('When') ], ACTIONS()),
 				E('h3', {}, [ _('Environment') ]),
 				table([ _('Variable'), _('What it holds') ], VARIABLES()),
-				E('p', {}, [ _('Runs follow one another; each is ended after 30 seconds. What it prints goes to the system log. Executables in /etc/netpath.d are run likewise.') ]),
+				E('p', {}, [ _('Runs follow one another; each is ended after 30 seconds. What it prints goes to the system log.'), ' ',
+					_('Executables in /etc/netpath.d are run likewise.') ]),
 				E('h3', {}, [ _('Examples') ]),
 				...EXAMPLES.map(text => E('pre', {}, [ text ]))
 			])

@@ -67,7 +67,8 @@ return view.extend({
 		Object.assign(this, { status, policies });
 
 		const m = new form.Map(fields.CONFIG, _('Policies'),
-			_('A policy names uplinks and how new connections are spread over them. Of its members those with the lowest metric that is online carry the traffic; the others wait.'));
+			_('A policy names uplinks and how new connections are spread over them.') + ' ' +
+			_('Of its members those with the lowest metric that is online carry the traffic; the others wait.'));
 		const s = m.section(form.GridSection, 'policy');
 
 		s.addremove = true;
@@ -75,7 +76,7 @@ return view.extend({
 		s.modaltitle = sid => `${_('Policy')} ${sid}`;
 		fields.modal(s);
 		fields.adder(s, _('Name of the policy'));
-		s.handleRemove = function(sid, ev) {
+		s.handleRemove = function(sid) {
 			const those = fields.read(sid, 'policy', 'members') ?? [];
 
 			uci.remove(fields.CONFIG, sid);
@@ -109,7 +110,8 @@ return view.extend({
 		fields.add(s, 'policy', 'mode', _('Mode'), { widget: form.RichListValue, labels: MODES(), changed: preview });
 
 		const o = s.option(members.MembersValue, 'members', _('Members'),
-			_('In mode failover their order counts. Several members of one interface count as one whose weight is their sum, each with its own hours and quota.'));
+			_('In mode failover their order counts.') + ' ' +
+			_('Several members of one interface count as one whose weight is their sum, each with its own hours and quota.'));
 
 		o.modalonly = true;
 		o.liveState = () => this.liveState();

@@ -98,7 +98,11 @@ return view.extend({
 		Object.assign(this, { status, rules, policies });
 
 		const m = new form.Map(fields.CONFIG, _('Rules'),
-			_('The first rule whose criteria all match decides which policy a new connection takes; drag rules to sort them. What no rule matches goes by the main routing table. Notes at rules are about the configuration as it was last applied.'));
+			[
+				_('The first rule whose criteria all match decides which policy a new connection takes; drag rules to sort them.'),
+				_('What no rule matches goes by the main routing table.'),
+				_('Notes at rules are about the configuration as it was last applied.')
+			].join(' '));
 		const s = m.section(form.GridSection, 'rule');
 
 		s.addremove = true;
@@ -112,11 +116,22 @@ return view.extend({
 			? _('No rules yet: everything goes by the main routing table. A rule without criteria takes all.')
 			: _('No rules yet. They need policies first.') ]);
 		fields.adder(s, _('Name of the rule'));
+
+		const rest = () => this.rules.default ? [ _('Decided by no rule, left to the main routing table: %s connections, %s.')
+			.format(format.count(this.rules.default.packets), format.bytes(this.rules.default.bytes)) ] : [];
+
 		fields.modal(s);
 
 		fields.column(s, '_criteria', _('Matches'), sid => [ criteria(sid), this.notes(problems, sid) ]);
 		fields.column(s, '_policy', _('Policy'), sid => fields.place('way', sid, this.way(sid)));
 		fields.column(s, '_hits', _('Decided'), sid => fields.place('hits', sid, this.hits(sid)));
+
+		/* What is below the last rule. */
+		const add = s.renderSectionAdd;
+
+		s.renderSectionAdd = function(...given) {
+			return E([], [ E('p', { 'class': 'np-hint' }, [ fields.place('default', '-', rest()) ]), add.apply(this, given) ]);
+		};
 
 		s.tab('general', _('General'));
 		s.tab('source', _('Source'));
@@ -156,17 +171,14 @@ return view.extend({
 		fields.rest(s, 'rule', 'advanced');
 
 		const notices = E('div', {});
-		const show = () => dom.content(notices, [
-			...fields.head(this.status), ...fields.otherNotes(problems),
-			this.rules.default ? E('p', { 'class': 'np-hint' }, [
-				_('No rule matched %s connections, %s.').format(format.count(this.rules.default.packets), format.bytes(this.rules.default.bytes)) ]) : ''
-		]);
+		const show = () => dom.content(notices, [ ...fields.head(this.status), ...fields.otherNotes(problems) ]);
 
 		poll.add(() => Promise.all([ api.status(), allRules(), api.policies() ]).then(([ now, counted, then ]) => {
 			Object.assign(this, { status: now, rules: counted, policies: then });
 			show();
 			fields.live('hits', sid => this.hits(sid));
 			fields.live('way', sid => this.way(sid));
+			fields.live('default', rest);
 		}), 5);
 		show();
 

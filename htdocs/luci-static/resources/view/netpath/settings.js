@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 'use strict';
-'require dom';
 'require form';
 'require uci';
 'require view';
@@ -36,7 +35,7 @@ return view.extend({
 
 		for (const [ tab, options ] of Object.entries(TABS()))
 			for (const [ name, title ] of options)
-				fields.add(s, 'globals', name, title, { tab, explicit: name == 'enabled', rmempty: name != 'enabled' && name != 'loglevel' && name != 'dnsmasq_restart' });
+				fields.add(s, 'globals', name, title, { tab, ...(name == 'enabled' ? { explicit: true, rmempty: false } : {}) });
 
 		fields.rest(s, 'globals', 'general');
 

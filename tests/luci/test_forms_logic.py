@@ -16,7 +16,7 @@ from netpath.config.schema import SECTIONS
 from netpath.lab.world import PACKAGE_ROOT
 from netpath.model import LastResort, Member, Mode, Policy
 from netpath.steering.slots import shares
-from tests.openwrt.luci_modules import KNOWN, Node, refused_by_forms, refused_by_reader
+from tests.luci.forms_logic import KNOWN, Node, refused_by_forms, refused_by_reader
 
 TEXTS = """
     0 1 2 3 4 5 56 60 99 100 101 253 254 255 256 999 1000 1001 1060 1061 6000 31000 31001 60000 60001 65535 65536 86400

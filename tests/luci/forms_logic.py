@@ -30,13 +30,13 @@ NAME = "under_test"
 
 
 class Node:
-    """A running modules.js."""
+    """A running ask.mjs."""
 
     def __init__(self) -> None:
         node = shutil.which("node")
         if node is None:
             pytest.skip("no node: the web interface's modules cannot be run")
-        script = str(Path(__file__).with_name("modules.js"))
+        script = str(Path(__file__).with_name("ask.mjs"))
         self._process = subprocess.Popen([node, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def call(self, module: str, function: str, *arguments: Any) -> Any:
@@ -45,7 +45,7 @@ class Node:
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
-        assert answer, f"modules.js ended at {request}"
+        assert answer, f"ask.mjs ended at {request}"
         return json.loads(answer)
 
     def close(self) -> None:
