@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Prints the schema for the web interface: `python -m netpath.config.luci > htdocs/luci-static/resources/netpath/schema.js`.
+"""Prints the schema for the web interface, htdocs/luci-static/resources/netpath/schema.js: `python -m
+netpath.config.luci`.
 
 The patterns and tables that values are judged by are in it, so that LuCI's forms and the readers have them from one
 place; netpath/valid.js beside it applies them.

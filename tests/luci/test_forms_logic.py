@@ -18,26 +18,28 @@ from netpath.model import LastResort, Member, Mode, Policy
 from netpath.steering.slots import shares
 from tests.luci.forms_logic import KNOWN, Node, refused_by_forms, refused_by_reader
 
-TEXTS = """
-    0 1 2 3 4 5 56 60 99 100 101 253 254 255 256 999 1000 1001 1060 1061 6000 31000 31001 60000 60001 65535 65536 86400
-    86401 2592000 2592001 4294967295 4294967296 9999999999 99999999999 007 +1 -1 1.5 0.5 .5 5. 1e3 0.0199999 0.02
-    0.0199996 1ms 20ms 200ms 5s 10m 1h 24h 24.1h 720h 60.0000001 1.0s 1.2s 5d yes no On oFF true enabled disabled maybe
-    ipv4 IPv6 any ping nping-icmp nslookup arping PING tcp udp httping dns none online offline balanced round_robin
-    Failover hash unreachable blackhole default notice err emerg auto systemd never always ifup ifdown connected
-    disconnected eth0 br-lan wan wan6 wan_m1 no_such_one wwan0.5 eth0:1 a@b averylongdevicename . .. -x _x x/y x' "x" $(x)
-    0x3F00 0X700 0xF0F0 0x3 0x0 0x1FFFFFFFF 16128 192.0.2.1 192.0.2.1. 192.0.2.256 192.0.02.1 192.0.2 192.0.2.0/24
-    192.0.2.0/33 192.0.2.0/ 192.0.2.0/255.0.255.0 0.0.0.0/0 0.0.0.1/0.0.0.1 !192.0.2.0/24 !0.0.0.0/0 127.0.0.1 169.254.1.1
-    224.0.0.1 2001:db8::1 2001:db8::/32 2001:db8::/129 ::/0 !::/0 :: ::1 fe80::1 ff02::1 ::ffff:192.0.2.1 ::192.0.2.256
-    1:2:3:4:5:6:7:8 1:2:3:4:5:6:7:: 1::2:3:4:5:6:7:8 ::2:3:4:5:6:7:8 1:::2 :1 1: 12345:: 2001:db8::/ffff:: [2001:db8::1]
-    [2001:db8::1]:443 [2001:db8::1]:0 192.0.2.1:443 192.0.2.1:65536 192.0.2.1: example.com:853 https://example.com/x
-    http://192.0.2.1:8080 http://[2001:db8::1]/ https://example.com:99999/ ftp://x/ example.com example.com. a..b
-    *.example.com .example.com. _dmarc.example.com xn--bcher-kva.example bücher.example straße.example ä/b.example
-    EXAMPLE.COM 443 80,443 80-90 90-80 80:90 1024: :1023 : - 0-65535 !443 !0-65535 !! ! http all 6 17 icmp ipv6-icmp !tcp
-    tcp,udp 300 CS1 af41 EF 64 0-63 !0-63 ef-cs1 cs1-ef 00:00:5e:00:53:01 00-00-5E-00-53-01 00:00:5e:00:53 !00:00:5e:00:53:01
-    streaming st_x dom_x set inet mwan3 fw4 netpath 9lives /etc/dnsmasq.d /etc/ / /../x relative 08:00-18:00 8:00-9:00
-    22:00-06:00 00:00-24:00 24:00-01:00 08:60-09:00 8-18 mon mon-fri Sat-Mon mon-xyz monday 1k 999 1K 10G 1.5T 1000T 1001T
-    10GiB 10Gi 500MB 0.9995k main local 1002 1252 1253
-""".split()
+_WRITTEN = """
+    0 1 2 3 4 5 56 60 99 100 101 253 254 255 256 999 1000 1001 1060 1061 6000 31000 31001 60000 60001 65535 65536
+    86400 86401 2592000 2592001 4294967295 4294967296 9999999999 99999999999 007 +1 -1 1.5 0.5 .5 5. 1e3 0.0199999
+    0.02 0.0199996 1ms 20ms 200ms 5s 10m 1h 24h 24.1h 720h 60.0000001 1.0s 1.2s 5d yes no On oFF true enabled
+    disabled maybe ipv4 IPv6 any ping nping-icmp nslookup arping PING tcp udp httping dns none online offline
+    balanced round_robin Failover hash unreachable blackhole default notice err emerg auto systemd never always ifup
+    ifdown connected disconnected eth0 br-lan wan wan6 wan_m1 no_such_one wwan0.5 eth0:1 a@b averylongdevicename .
+    .. -x _x x/y x' "x" $(x) 0x3F00 0X700 0xF0F0 0x3 0x0 0x1FFFFFFFF 16128 192.0.2.1 192.0.2.1. 192.0.2.256
+    192.0.02.1 192.0.2 192.0.2.0/24 192.0.2.0/33 192.0.2.0/ 192.0.2.0/255.0.255.0 0.0.0.0/0 0.0.0.1/0.0.0.1
+    !192.0.2.0/24 !0.0.0.0/0 127.0.0.1 169.254.1.1 224.0.0.1 2001:db8::1 2001:db8::/32 2001:db8::/129 ::/0 !::/0 ::
+    ::1 fe80::1 ff02::1 ::ffff:192.0.2.1 ::192.0.2.256 1:2:3:4:5:6:7:8 1:2:3:4:5:6:7:: 1::2:3:4:5:6:7:8
+    ::2:3:4:5:6:7:8 1:::2 :1 1: 12345:: 2001:db8::/ffff:: [2001:db8::1] [2001:db8::1]:443 [2001:db8::1]:0
+    192.0.2.1:443 192.0.2.1:65536 192.0.2.1: example.com:853 https://example.com/x http://192.0.2.1:8080
+    http://[2001:db8::1]/ https://example.com:99999/ ftp://x/ example.com example.com. a..b *.example.com
+    .example.com. _dmarc.example.com xn--bcher-kva.example bücher.example straße.example ä/b.example EXAMPLE.COM 443
+    80,443 80-90 90-80 80:90 1024: :1023 : - 0-65535 !443 !0-65535 !! ! http all 6 17 icmp ipv6-icmp !tcp tcp,udp
+    300 CS1 af41 EF 64 0-63 !0-63 ef-cs1 cs1-ef 00:00:5e:00:53:01 00-00-5E-00-53-01 00:00:5e:00:53
+    !00:00:5e:00:53:01 streaming st_x dom_x set inet mwan3 fw4 netpath 9lives /etc/dnsmasq.d /etc/ / /../x relative
+    08:00-18:00 8:00-9:00 22:00-06:00 00:00-24:00 24:00-01:00 08:60-09:00 8-18 mon mon-fri Sat-Mon mon-xyz monday 1k
+    999 1K 10G 1.5T 1000T 1001T 10GiB 10Gi 500MB 0.9995k main local 1002 1252 1253
+"""
+TEXTS = _WRITTEN.split()
 COMBINATIONS: list[tuple[str, dict[str, str | list[str]]]] = [
     ("interface", {"gateway": "2001:db8::1"}),
     ("interface", {"gateway": "2001:db8::1", "family": "ipv6"}),
@@ -95,17 +97,17 @@ def test_the_committed_schema_is_what_the_table_gives() -> None:
 def test_every_option_takes_the_same_values(node: Node, kind: str, option: str) -> None:
     taken = 0
     for text in TEXTS:
-        values = {**BASE.get(kind, {}), option: text}
+        values = {**BASE.get(kind, {}), **({"family": "ipv6"} if option.startswith("nat6") else {}), option: text}
         refused = refused_by_reader(kind, values)
         assert refused_by_forms(node, kind, values) == refused, f"{option} '{text}'"
         taken += option not in refused
     assert 0 < taken < len(TEXTS), "the table must have good and bad values for it"
 
 
-@pytest.mark.parametrize(("kind", "values"), COMBINATIONS, ids=lambda each: each if isinstance(each, str) else str(each))
-def test_options_are_held_against_each_other_alike(
-    node: Node, kind: str, values: dict[str, str | list[str]]
-) -> None:
+@pytest.mark.parametrize(
+    ("kind", "values"), COMBINATIONS, ids=lambda each: each if isinstance(each, str) else str(each)
+)
+def test_options_are_held_against_each_other_alike(node: Node, kind: str, values: dict[str, str | list[str]]) -> None:
     assert refused_by_forms(node, kind, values) == refused_by_reader(kind, values)
 
 
@@ -114,7 +116,9 @@ def sections(draw: st.DrawFn) -> tuple[str, dict[str, str | list[str]]]:
     kind = draw(st.sampled_from(list(BY_KIND)))
     joined = st.lists(st.sampled_from(TEXTS), min_size=1, max_size=3)
     pieces = st.text("0123456789.:-/!, abcdefxms[]*_%\t\u00a0ä", min_size=1, max_size=8)
-    texts = st.one_of(st.sampled_from(TEXTS), pieces.filter(str.strip), joined.map(" ".join), joined.map(",".join), joined)
+    texts = st.one_of(
+        st.sampled_from(TEXTS), pieces.filter(str.strip), joined.map(" ".join), joined.map(",".join), joined
+    )
     options = draw(st.lists(st.sampled_from(BY_KIND[kind]), max_size=5, unique=True))
     return kind, {**BASE.get(kind, {}), **{option: draw(texts) for option in options}}
 
@@ -139,7 +143,9 @@ def test_shares_are_those_of_the_tracker(
     ids = {name: number for number, name in enumerate(reversed(NAMES) if swap else NAMES, 1)}
     policy = Policy(
         "tested",
-        tuple(Member(f"m{n}", name, metric, weight, closed=shut) for n, (name, metric, weight, shut) in enumerate(rows)),
+        tuple(
+            Member(f"m{n}", name, metric, weight, closed=shut) for n, (name, metric, weight, shut) in enumerate(rows)
+        ),
         mode,
         LastResort.UNREACHABLE,
     )

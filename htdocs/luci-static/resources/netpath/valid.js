@@ -212,6 +212,22 @@ function network(text) {
 	return { family: base.family, mask: mask };
 }
 
+/* ADDRESS/LENGTH of IPv6 that routers forward. */
+function prefix6(text, range) {
+	const [ , base, length ] = /^([^/]*)\/([0-9]{1,3})$/.exec(text) ?? [];
+	const found = address(base ?? '');
+
+	if (found?.family != 'ipv6')
+		refuse(_('must be an IPv6 prefix like 2001:db8:0:100::/56'));
+
+	within(+length, range);
+
+	const top = Number(found.bits >> 112n);
+
+	return !(found.bits >> 96n) || top >> 6 == 0x3fa || top >> 8 == 0xff
+		? refuse(_('must be a prefix of addresses that are routed')) : text;
+}
+
 function domain(text) {
 	let name = text.replace(/^\*\./, '').replace(/^\.+|\.+$/g, '').toLowerCase();
 
@@ -328,6 +344,7 @@ const read = {
 	bool, choice, number, address: plainAddress, mask, name, device, directory, domains: domain, protocols: protocol,
 	nft_table: nftTable, set_name: setName, resolvers: resolver, networks: network, ports, dscp: codePoints,
 	tables: routingTable, events: choice, windows: timeWindow, weekdays, ingress, macs: mac, names: name,
+	prefixes: (text, option) => prefix6(text, option.range),
 	whole: (text, option) => whole(text, option.range),
 	duration: (text, option) => duration(text, option.range),
 	whole_seconds: (text, option) => wholeSeconds(text, option.range),
@@ -509,6 +526,10 @@ const between = {
 	interface(value, fault) {
 		const family = value('family') ?? 'ipv4', method = value('track_method') ?? 'ping';
 		const gateway = value('gateway');
+
+		for (const option of family == 'ipv6' ? [] : [ 'nat6', 'nat6_prefix', 'nat6_from' ])
+			if (![ null, 'off' ].includes(value(option)))
+				fault(option, _('the interface is for %s').format(family));
 
 		if (gateway && address(gateway).family != family)
 			fault('gateway', _('must be an %s address').format(family));

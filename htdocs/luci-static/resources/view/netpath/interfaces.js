@@ -12,6 +12,7 @@
 'require netpath.format as format';
 'require netpath.members as members';
 'require netpath.parts as parts';
+'require netpath.schema as schema';
 'require netpath.valid as valid';
 
 const METHODS = () => ({
@@ -27,6 +28,10 @@ const QUALITY = () => [
 	[ 'failure_latency', _('Latency that fails') ], [ 'recovery_latency', _('Latency to recover') ],
 	[ 'failure_loss', _('Loss that fails') ], [ 'recovery_loss', _('Loss to recover') ],
 	[ 'failure_jitter', _('Jitter that fails') ], [ 'recovery_jitter', _('Jitter to recover') ]
+];
+
+const TRANSLATION = () => [
+	[ 'nat6', _('Translation') ], [ 'nat6_prefix', _('Prefixes of the provider') ], [ 'nat6_from', _('Prefixes of the LAN') ]
 ];
 
 function familyOf(sid) {
@@ -202,6 +207,12 @@ return view.extend({
 				...this.state(other) ])
 			: [ E('em', {}, [ _('There is no interface of the other family on this device.') ]), ' ',
 				_('To have one, add an interface with the name of its network interface.') ]);
+
+		const here = ([ name ]) => name in schema.sections.interface.options;
+
+		for (const [ name, title ] of TRANSLATION().filter(here))
+			field('ipv6', name, title).depends('family', 'ipv6');
+
 		fields.rest(s, 'interface', name => name.includes('6') ? 'ipv6' : 'advanced');
 
 		const notices = E('div', {});
