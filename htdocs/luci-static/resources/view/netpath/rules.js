@@ -9,6 +9,7 @@
 'require netpath.api as api';
 'require netpath.fields as fields';
 'require netpath.format as format';
+'require netpath.parts as parts';
 'require netpath.schema as schema';
 
 const CRITERIA = () => [
@@ -106,7 +107,7 @@ return view.extend({
 		const s = m.section(form.GridSection, 'rule');
 
 		s.addremove = true;
-		s.sortable = true;
+		s.sortable = parts.writable();
 		s.nodescriptions = true;
 		s.sectiontitle = sid => fields.nameOf(sid);
 		s.modaltitle = sid => `${_('Rule')} ${fields.nameOf(sid)}`;
