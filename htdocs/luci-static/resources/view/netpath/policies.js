@@ -58,7 +58,8 @@ return view.extend({
 			.filter(([ , of ]) => of.length)
 			.map(([ family, of ]) => E('div', { 'data-family': family }, [
 				E('span', { 'class': 'np-hint' }, [ format.family(family), ' ' ]),
-				...members.bar(shares.of(mode, of, live.ids(), live.usable()))
+				...members.bar(shares.of(mode, of, live.ids(), live.usable())),
+				E('div', { 'class': 'np-hint' }, [ live.running ? '' : _('once every uplink is online') ])
 			]));
 	},
 
@@ -93,7 +94,7 @@ return view.extend({
 			fields.notes(problems, 'policy', sid),
 			(fields.read(sid, 'policy', 'members') ?? []).flatMap(member => fields.notes(problems, 'member', member))
 		]);
-		fields.column(s, '_shares', _('Shares now'), sid => fields.place('shares', sid, this.sharesOf(sid)));
+		fields.column(s, '_shares', _('Shares'), sid => fields.place('shares', sid, this.sharesOf(sid)));
 		fields.column(s, '_members', _('Members'), sid => (fields.read(sid, 'policy', 'members') ?? []).map(member => {
 			const { interface: uplink, metric, weight } = members.row(member);
 
