@@ -14,6 +14,9 @@ _WINDOW = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])-(?:([01]?[0-9]|2[0-3]):(
 _SIZE = re.compile(r"([0-9]{1,16}(?:\.[0-9]{1,9})?)(ki|mi|gi|ti|[kmgt])?b?", re.ASCII | re.IGNORECASE)
 _DECIMAL = {"t": 10**12, "g": 10**9, "m": 10**6, "k": 10**3}
 _BYTES_IN = {"": 1, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40, **_DECIMAL}
+SPELLINGS = {"window": _WINDOW, "size": _SIZE}
+WORDS = {"weekdays": (*_SHORT, *WEEKDAYS), "bytes_in": _BYTES_IN}
+"""Like netpath.config.values'."""
 
 
 def parse_window(text: str) -> tuple[int, int]:

@@ -75,6 +75,18 @@ ROUTING_TABLES = {"default": 253, "main": 254, "local": 255}
 _TRUE = frozenset(("1", "true", "yes", "on", "enabled"))
 _FALSE = frozenset(("0", "false", "no", "off", "disabled"))
 
+SPELLINGS = {
+    "name": NAME, "device": _DEVICE, "identifier": _IDENTIFIER, "set_name": _SET_NAME, "hostname": _HOSTNAME,
+    "target": _TARGET, "url": _URL, "domain": _DOMAIN, "directory": _DIRECTORY, "mac": _MAC, "duration": _DURATION,
+    "number": _NUMBER,
+}  # fmt: skip
+WORDS = {
+    "true": _TRUE, "false": _FALSE, "nft_keywords": _NFT_KEYWORDS, "foreign_tables": _FOREIGN_TABLES,
+    "seconds_in": _SECONDS_IN, "protocols": PROTOCOLS, "with_ports": WITH_PORTS, "dscp": DSCP_NAMES,
+    "routing_tables": ROUTING_TABLES,
+}  # fmt: skip
+"""Both for the web interface, which validates by the same patterns and tables (netpath.config.luci)."""
+
 
 def parse_bool(text: str) -> bool:
     word = text.lower()

@@ -1,0 +1,560 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Printed by `python -m netpath.config.luci` from the table that NetPath's readers use; do not edit it.
+/* eslint-disable max-len, no-useless-escape */
+'use strict';
+'require baseclass';
+
+return baseclass.extend({
+	sections: {
+		globals: {
+			help: _('Settings of the whole program.'),
+			options: {
+				enabled: {
+					kind: 'bool',
+					names: [ 'enabled' ],
+					default: '1',
+					help: _('Whether NetPath does anything at all.')
+				},
+				nft_table: {
+					kind: 'nft_table',
+					names: [ 'nft_table' ],
+					default: 'netpath',
+					help: _('Name of the nftables table (family inet) that holds everything.')
+				},
+				mark_mask: {
+					kind: 'mask',
+					names: [ 'mark_mask', 'mmx_mask' ],
+					mwan3: 'mmx_mask',
+					default: '0x3F00',
+					help: _('Bits of packet and connection marks that NetPath may use: one run of at least 3. The default holds 60 interfaces, 8 bits hold 252.')
+				},
+				rule_priority: {
+					kind: 'whole',
+					names: [ 'rule_priority' ],
+					default: '6000',
+					range: [ 1000, 31000 ],
+					help: _('First of the 1000 ip rule priorities that NetPath uses.')
+				},
+				rt_table_lookup: {
+					kind: 'tables',
+					names: [ 'rt_table_lookup' ],
+					list: true,
+					commas: true,
+					note: _('main only'),
+					help: _('Routing tables, beside main, whose specific routes win over every rule. Numbers, or main, default, local.')
+				},
+				logging: {
+					kind: 'bool',
+					names: [ 'logging' ],
+					default: '0',
+					help: _('Let rules with `logging` write to the kernel log.')
+				},
+				loglevel: {
+					kind: 'choice',
+					names: [ 'loglevel' ],
+					default: 'notice',
+					choices: [ 'emerg', 'alert', 'crit', 'error', 'warning', 'notice', 'info', 'debug' ],
+					spellings: { 'err': 'error', 'warn': 'warning' },
+					help: _('How much NetPath itself logs.')
+				},
+				dns_failover: {
+					kind: 'bool',
+					names: [ 'dns_failover' ],
+					default: '1',
+					help: _('The router asks the servers in an uplink\'s `dns` by that uplink, and not at all while it is down.')
+				},
+				dnsmasq_dir: {
+					kind: 'directory',
+					names: [ 'dnsmasq_dir' ],
+					default: 'auto',
+					help: _('Where dnsmasq reads netpath.conf, made for rules with `domain`. auto: every conf-dir of OpenWrt\'s dnsmasq, else /etc/dnsmasq.d.')
+				},
+				dnsmasq_restart: {
+					kind: 'choice',
+					names: [ 'dnsmasq_restart' ],
+					default: 'auto',
+					choices: [ 'auto', 'systemd', 'init', 'none' ],
+					help: _('How dnsmasq is restarted when netpath.conf has changed: systemd (`systemctl try-restart dnsmasq`), init (`/etc/init.d/dnsmasq restart`), auto (what is there), or none.')
+				},
+			}
+		},
+		interface: {
+			help: _('One uplink of one address family. Its name is that of the network interface in /etc/config/network.'),
+			options: {
+				enabled: {
+					kind: 'bool',
+					names: [ 'enabled' ],
+					default: '1',
+					note: _('1; in a file with mwan3\'s option names 0, as mwan3 has it'),
+					help: _('Whether NetPath uses this uplink.')
+				},
+				ifname: {
+					kind: 'device',
+					names: [ 'ifname', 'device' ],
+					note: _('the device of the network interface with this section\'s name'),
+					help: _('Kernel device.')
+				},
+				family: {
+					kind: 'choice',
+					names: [ 'family' ],
+					default: 'ipv4',
+					choices: [ 'ipv4', 'ipv6' ],
+					help: _('Address family.')
+				},
+				gateway: {
+					kind: 'address',
+					names: [ 'gateway' ],
+					note: _('that of the default route in the main table'),
+					help: _('Next hop.')
+				},
+				initial_state: {
+					kind: 'choice',
+					names: [ 'initial_state' ],
+					default: 'online',
+					choices: [ 'online', 'offline' ],
+					help: _('State until the first probes have decided.')
+				},
+				flush_conntrack: {
+					kind: 'events',
+					names: [ 'flush_conntrack' ],
+					default: 'disconnected ifdown',
+					list: true,
+					commas: true,
+					choices: [ 'ifup', 'ifdown', 'connected', 'disconnected', 'never', 'always' ],
+					help: _('Events at which this uplink\'s tracked connections are deleted, so that they start again elsewhere. never: at none, always: at all.')
+				},
+				dns: {
+					kind: 'resolvers',
+					names: [ 'dns' ],
+					list: true,
+					note: _('none'),
+					help: _('DNS servers of this uplink, as its provider names them; see `dns_failover`.')
+				},
+				metered: {
+					kind: 'bool',
+					names: [ 'metered' ],
+					default: '0',
+					help: _('Traffic there costs money: shown, and spared where there is a choice.')
+				},
+				track_method: {
+					kind: 'choice',
+					names: [ 'track_method' ],
+					default: 'ping',
+					choices: [ 'ping', 'httping', 'dns', 'arping', 'tcp', 'none' ],
+					spellings: { 'nslookup': 'dns', 'nping-tcp': 'tcp', 'nping-udp': 'ping', 'nping-icmp': 'ping', 'nping-arp': 'arping' },
+					help: _('How the uplink is probed. arping asks a neighbour: by ARP, with IPv6 by neighbour solicitation.')
+				},
+				track_targets: {
+					kind: 'targets',
+					names: [ 'track_targets', 'track_ip' ],
+					mwan3: 'track_ip',
+					list: true,
+					note: _('none: the uplink counts as online while its device is up'),
+					help: _('What is probed: IP addresses; for httping also URLs and host names, for tcp also ADDRESS:PORT.')
+				},
+				reliability: {
+					kind: 'whole',
+					names: [ 'reliability' ],
+					default: '1',
+					range: [ 1, 100 ],
+					help: _('How many targets must answer for a round to succeed.')
+				},
+				count: {
+					kind: 'whole',
+					names: [ 'count' ],
+					default: '1',
+					range: [ 1, 100 ],
+					help: _('Probes sent to each target in a round; one answer is enough.')
+				},
+				size: {
+					kind: 'whole',
+					names: [ 'size' ],
+					default: '56',
+					range: [ 0, 65507 ],
+					help: _('Payload of a ping, in bytes.')
+				},
+				max_ttl: {
+					kind: 'whole',
+					names: [ 'max_ttl' ],
+					default: '60',
+					range: [ 1, 255 ],
+					help: _('Time to live (hop limit) of a ping.')
+				},
+				timeout: {
+					kind: 'duration',
+					names: [ 'timeout' ],
+					range: [ 0.01, 60 ],
+					note: _('derived from the measured round-trip times'),
+					help: _('How long an answer may take.')
+				},
+				interval: {
+					kind: 'duration',
+					names: [ 'interval' ],
+					default: '5s',
+					range: [ 0.02, 86400 ],
+					help: _('Time between rounds while all is well.')
+				},
+				failure_interval: {
+					kind: 'duration',
+					names: [ 'failure_interval' ],
+					range: [ 0.02, 86400 ],
+					note: _('interval, but at most 500ms'),
+					help: _('Time between rounds once one has failed, until the uplink is offline.')
+				},
+				recovery_interval: {
+					kind: 'duration',
+					names: [ 'recovery_interval' ],
+					range: [ 0.02, 86400 ],
+					note: _('interval, but at most 2s'),
+					help: _('Time between rounds while the uplink comes back.')
+				},
+				keep_failure_interval: {
+					kind: 'bool',
+					names: [ 'keep_failure_interval' ],
+					default: '0',
+					help: _('Keep probing at failure_interval while the uplink is offline.')
+				},
+				down: {
+					kind: 'whole',
+					names: [ 'down' ],
+					default: '3',
+					range: [ 1, 1000 ],
+					help: _('Failed rounds in a row until the uplink is offline.')
+				},
+				up: {
+					kind: 'whole',
+					names: [ 'up' ],
+					default: '5',
+					range: [ 1, 1000 ],
+					help: _('Successful rounds in a row until it is online again.')
+				},
+				stable_time: {
+					kind: 'duration',
+					names: [ 'stable_time' ],
+					default: '0',
+					range: [ 0, 86400 ],
+					help: _('How long it must stay well before it is used again.')
+				},
+				check_quality: {
+					kind: 'bool',
+					names: [ 'check_quality' ],
+					default: '0',
+					help: _('Judge the uplink by latency, loss and jitter too.')
+				},
+				failure_latency: {
+					kind: 'number',
+					names: [ 'failure_latency' ],
+					default: '1000',
+					range: [ 1, 60000 ],
+					unit: 'ms',
+					help: _('Latency above which a round fails.')
+				},
+				recovery_latency: {
+					kind: 'number',
+					names: [ 'recovery_latency' ],
+					default: '500',
+					range: [ 1, 60000 ],
+					unit: 'ms',
+					help: _('Latency that a recovering uplink must stay under.')
+				},
+				failure_loss: {
+					kind: 'number',
+					names: [ 'failure_loss' ],
+					default: '40',
+					range: [ 0, 100 ],
+					unit: '%',
+					help: _('Loss above which a round fails.')
+				},
+				recovery_loss: {
+					kind: 'number',
+					names: [ 'recovery_loss' ],
+					default: '10',
+					range: [ 0, 100 ],
+					unit: '%',
+					help: _('Loss that a recovering uplink must stay under.')
+				},
+				failure_jitter: {
+					kind: 'number',
+					names: [ 'failure_jitter' ],
+					range: [ 1, 60000 ],
+					unit: 'ms',
+					note: _('not checked'),
+					help: _('Jitter above which a round fails.')
+				},
+				recovery_jitter: {
+					kind: 'number',
+					names: [ 'recovery_jitter' ],
+					range: [ 1, 60000 ],
+					unit: 'ms',
+					note: _('not checked'),
+					help: _('Jitter that a recovering uplink must stay under.')
+				},
+				httping_ssl: {
+					kind: 'bool',
+					names: [ 'httping_ssl' ],
+					default: '0',
+					help: _('httping asks by HTTPS where a target names no scheme.')
+				},
+				dns_query: {
+					kind: 'hostname',
+					names: [ 'dns_query' ],
+					default: 'example.com',
+					help: _('Name that the dns method asks for.')
+				},
+				tcp_port: {
+					kind: 'whole',
+					names: [ 'tcp_port' ],
+					default: '443',
+					range: [ 1, 65535 ],
+					help: _('Port of the tcp method where a target names none.')
+				},
+			}
+		},
+		member: {
+			help: _('An interface with the place it takes in policies.'),
+			options: {
+				interface: {
+					kind: 'name',
+					names: [ 'interface' ],
+					required: true,
+					help: _('The interface section it stands for.')
+				},
+				metric: {
+					kind: 'whole',
+					names: [ 'metric' ],
+					default: '1',
+					range: [ 1, 65535 ],
+					help: _('Members with the lowest metric that is online carry the traffic.')
+				},
+				weight: {
+					kind: 'whole',
+					names: [ 'weight' ],
+					default: '1',
+					range: [ 1, 1000 ],
+					help: _('Share among members of one metric.')
+				},
+				time: {
+					kind: 'windows',
+					names: [ 'time' ],
+					list: true,
+					commas: true,
+					note: _('at any time'),
+					help: _('When it may be used, in the router\'s local time: 08:00-18:00, past midnight 22:00-06:00.')
+				},
+				weekdays: {
+					kind: 'weekdays',
+					names: [ 'weekdays' ],
+					list: true,
+					commas: true,
+					note: _('every day'),
+					help: _('Days on which it may be used, mon to sun and ranges like mon-fri. A time past midnight belongs to the day on which it begins.')
+				},
+				quota: {
+					kind: 'size',
+					names: [ 'quota' ],
+					range: [ 1000, 1000000000000000 ],
+					note: _('no limit'),
+					help: _('Traffic of its interface\'s device in a month, both directions, after which it is not used until the next month. Bytes, with k, M, G, T or Ki, Mi, Gi, Ti.')
+				},
+				quota_reset: {
+					kind: 'whole',
+					names: [ 'quota_reset' ],
+					default: '1',
+					range: [ 1, 31 ],
+					help: _('Day of the month on which the quota begins anew; the last one where a month has no such day.')
+				},
+			}
+		},
+		policy: {
+			help: _('Where traffic goes: members, and how it is spread over them.'),
+			options: {
+				members: {
+					kind: 'names',
+					names: [ 'members', 'use_member' ],
+					mwan3: 'use_member',
+					list: true,
+					note: _('none: every flow gets last_resort'),
+					help: _('The member sections; in mode failover their order counts.')
+				},
+				mode: {
+					kind: 'choice',
+					names: [ 'mode' ],
+					default: 'balanced',
+					choices: [ 'balanced', 'failover', 'round-robin', 'hash', 'weighted', 'random' ],
+					spellings: { 'round_robin': 'round-robin', 'roundrobin': 'round-robin' },
+					help: _('How new flows are spread over the members of the lowest metric.')
+				},
+				last_resort: {
+					kind: 'choice',
+					names: [ 'last_resort' ],
+					default: 'unreachable',
+					choices: [ 'unreachable', 'blackhole', 'default' ],
+					help: _('What new flows get while no member is online: an error, silence, or the main routing table.')
+				},
+			}
+		},
+		rule: {
+			help: _('What traffic takes which policy. The first rule whose criteria all match decides, in file order.'),
+			options: {
+				enabled: {
+					kind: 'bool',
+					names: [ 'enabled' ],
+					default: '1',
+					help: _('Whether NetPath uses this rule.')
+				},
+				family: {
+					kind: 'choice',
+					names: [ 'family' ],
+					default: 'any',
+					choices: [ 'any', 'ipv4', 'ipv6' ],
+					note: _('that of its addresses, else any'),
+					help: _('Address family.')
+				},
+				proto: {
+					kind: 'protocols',
+					names: [ 'proto' ],
+					default: 'all',
+					list: true,
+					commas: true,
+					negatable: true,
+					help: _('Protocols: all, numbers, or icmp, igmp, ipip, tcp, udp, dccp, ipv6, gre, esp, ah, icmpv6, ipv6-icmp, ospf, pim, vrrp, l2tp, sctp, udplite.')
+				},
+				src_ip: {
+					kind: 'networks',
+					names: [ 'src_ip' ],
+					list: true,
+					commas: true,
+					negatable: true,
+					note: _('any'),
+					help: _('Source addresses: ADDRESS, ADDRESS/LENGTH or ADDRESS/MASK, where the mask may have gaps.')
+				},
+				src_port: {
+					kind: 'ports',
+					names: [ 'src_port' ],
+					list: true,
+					commas: true,
+					negatable: true,
+					note: _('any'),
+					help: _('Source ports; needs proto with ports.')
+				},
+				src_iface: {
+					kind: 'ingress',
+					names: [ 'src_iface' ],
+					list: true,
+					commas: true,
+					negatable: true,
+					note: _('any'),
+					help: _('Where the traffic comes in: devices or network interfaces.')
+				},
+				src_mac: {
+					kind: 'macs',
+					names: [ 'src_mac' ],
+					list: true,
+					commas: true,
+					negatable: true,
+					note: _('any'),
+					help: _('Hardware addresses of LAN hosts.')
+				},
+				dest_ip: {
+					kind: 'networks',
+					names: [ 'dest_ip' ],
+					list: true,
+					commas: true,
+					negatable: true,
+					note: _('any'),
+					help: _('Destination addresses, like src_ip.')
+				},
+				dest_port: {
+					kind: 'ports',
+					names: [ 'dest_port' ],
+					list: true,
+					commas: true,
+					negatable: true,
+					note: _('any'),
+					help: _('Destination ports; needs proto with ports.')
+				},
+				dscp: {
+					kind: 'dscp',
+					names: [ 'dscp' ],
+					list: true,
+					commas: true,
+					negatable: true,
+					note: _('any'),
+					help: _('DSCP values: 0 to 63 or names like CS1, AF41, EF.')
+				},
+				nft_set: {
+					kind: 'set_name',
+					names: [ 'nft_set', 'ipset' ],
+					mwan3: 'ipset',
+					note: _('any'),
+					help: _('Set that must hold the destination: NAME_4 and NAME_6 in NetPath\'s table, filled by dnsmasq or scripts.')
+				},
+				domain: {
+					kind: 'domains',
+					names: [ 'domain' ],
+					list: true,
+					note: _('any'),
+					help: _('Destinations by name: example.com is itself and all below it. The clients must ask this router\'s dnsmasq.')
+				},
+				sticky: {
+					kind: 'bool',
+					names: [ 'sticky' ],
+					default: '0',
+					help: _('A client stays on the uplink it got.')
+				},
+				timeout: {
+					kind: 'whole_seconds',
+					names: [ 'timeout' ],
+					default: '600',
+					range: [ 1, 2592000 ],
+					help: _('How long a sticky client keeps its uplink after its last new connection.')
+				},
+				logging: {
+					kind: 'bool',
+					names: [ 'logging' ],
+					default: '0',
+					help: _('Log the first packet of each flow, if globals allow it.')
+				},
+				policy: {
+					kind: 'name',
+					names: [ 'policy', 'use_policy' ],
+					mwan3: 'use_policy',
+					required: true,
+					help: _('A policy section, or default (main routing table), unreachable, blackhole.')
+				},
+			}
+		},
+	},
+	patterns: {
+		name: /^(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})$/,
+		device: /^(?:[A-Za-z0-9_.:@-]{1,64})$/,
+		identifier: /^(?:[A-Za-z_][A-Za-z0-9_]{0,63})$/,
+		set_name: /^(?:[A-Za-z_][A-Za-z0-9_.-]{0,63})$/,
+		hostname: /^(?:(?=.{1,253}\.?$)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?)$/,
+		target: /^(?:[A-Za-z0-9_.:\/\[\]?&=%+~,@-]{1,255})$/,
+		url: /^(?:https?:\/\/(?<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(?<port>[0-9]{1,5}))?(?:\/.*)?)$/,
+		domain: /^(?:(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?)$/,
+		directory: /^(?:(?:\/[A-Za-z0-9_+-][A-Za-z0-9_.+-]*){1,32}\/?)$/,
+		mac: /^(?:[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5})$/,
+		duration: /^(?:([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(ms|s|m|h)?)$/,
+		number: /^(?:[0-9]{1,9}(?:\.[0-9]{1,9})?)$/,
+		window: /^(?:([01]?[0-9]|2[0-3]):([0-5][0-9])-(?:([01]?[0-9]|2[0-3]):([0-5][0-9])|24:00))$/,
+		size: /^(?:([0-9]{1,16}(?:\.[0-9]{1,9})?)(ki|mi|gi|ti|[kmgt])?b?)$/i,
+	},
+	words: {
+		true: [ '1', 'enabled', 'on', 'true', 'yes' ],
+		false: [ '0', 'disabled', 'false', 'no', 'off' ],
+		nft_keywords: [ 'accept', 'add', 'ah', 'all', 'and', 'arp', 'bridge', 'cgroup', 'chain', 'comment', 'comp', 'constant', 'continue', 'counter', 'cpu', 'create', 'ct', 'day', 'dccp', 'define', 'delete', 'describe', 'destroy', 'device', 'devices', 'dnat', 'drop', 'dst', 'dup', 'dynamic', 'ecn', 'element', 'elements', 'eq', 'esp', 'ether', 'exists', 'expires', 'export', 'exthdr', 'fib', 'flags', 'flow', 'flowtable', 'flush', 'frag', 'fwd', 'geneve', 'get', 'goto', 'gre', 'gretap', 'gt', 'handle', 'hbh', 'hook', 'hour', 'ibriport', 'ibrname', 'icmp', 'icmpv6', 'igmp', 'iif', 'iifgroup', 'iifname', 'iiftype', 'import', 'include', 'index', 'inet', 'insert', 'interval', 'ip', 'ip6', 'ipsec', 'jhash', 'jump', 'last', 'limit', 'list', 'log', 'lt', 'map', 'mark', 'masquerade', 'meta', 'meter', 'mh', 'missing', 'monitor', 'ne', 'netdev', 'nftrace', 'not', 'notrack', 'numgen', 'obriport', 'obrname', 'offload', 'oif', 'oifgroup', 'oifname', 'oiftype', 'or', 'osf', 'pkttype', 'policy', 'position', 'priority', 'queue', 'quota', 'random', 'redefine', 'redirect', 'reject', 'rename', 'replace', 'reset', 'return', 'rt', 'rt0', 'rt2', 'rtclassid', 'rule', 'ruleset', 'sctp', 'secmark', 'set', 'size', 'skgid', 'skuid', 'snat', 'socket', 'srh', 'symhash', 'synproxy', 'table', 'tcp', 'th', 'time', 'timeout', 'tproxy', 'type', 'typeof', 'udp', 'udplite', 'undefine', 'update', 'vlan', 'vmap', 'vxlan', 'xor', 'xt' ],
+		foreign_tables: [ 'filter', 'firewalld', 'fw4', 'mangle', 'miniupnpd', 'mwan3', 'nat', 'pbr', 'qosify', 'raw', 'security', 'sqm' ],
+		seconds_in: { 'ms': 0.001, 's': 1, 'm': 60, 'h': 3600 },
+		protocols: { 'icmp': 1, 'igmp': 2, 'ipip': 4, 'tcp': 6, 'udp': 17, 'dccp': 33, 'ipv6': 41, 'gre': 47, 'esp': 50, 'ah': 51, 'icmpv6': 58, 'ipv6-icmp': 58, 'ospf': 89, 'pim': 103, 'vrrp': 112, 'l2tp': 115, 'sctp': 132, 'udplite': 136 },
+		with_ports: [ 6, 17, 33, 132, 136 ],
+		dscp: { 'cs0': 0, 'cs1': 8, 'cs2': 16, 'cs3': 24, 'cs4': 32, 'cs5': 40, 'cs6': 48, 'cs7': 56, 'af11': 10, 'af12': 12, 'af13': 14, 'af21': 18, 'af22': 20, 'af23': 22, 'af31': 26, 'af32': 28, 'af33': 30, 'af41': 34, 'af42': 36, 'af43': 38, 'be': 0, 'df': 0, 'le': 1, 'va': 44, 'ef': 46 },
+		routing_tables: { 'default': 253, 'main': 254, 'local': 255 },
+		weekdays: [ 'mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday' ],
+		bytes_in: { '': 1, 'ki': 1024, 'mi': 1048576, 'gi': 1073741824, 'ti': 1099511627776, 't': 1000000000000, 'g': 1000000000, 'm': 1000000, 'k': 1000 },
+	},
+	special_policies: [ 'default', 'unreachable', 'blackhole' ],
+	conntrack_events: [ 'ifup', 'ifdown', 'connected', 'disconnected' ],
+	max_device: 15
+});

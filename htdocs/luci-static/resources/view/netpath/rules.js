@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+'use strict';
+'require dom';
+'require form';
+'require network';
+'require poll';
+'require uci';
+'require view';
+'require netpath.api as api';
+'require netpath.fields as fields';
+'require netpath.format as format';
+'require netpath.parts as parts';
+'require netpath.schema as schema';
+
+const CRITERIA = () => [
+	[ 'family', _('Address family'), 'general' ], [ 'proto', _('Protocol'), 'general' ],
+	[ 'src_iface', _('Incoming interface'), 'source' ], [ 'src_ip', _('Source address'), 'source' ],
+	[ 'src_port', _('Source port'), 'source' ], [ 'src_mac', _('Source MAC address'), 'source' ],
+	[ 'dest_ip', _('Destination address'), 'destination' ], [ 'dest_port', _('Destination port'), 'destination' ],
+	[ 'domain', _('Domain'), 'destination' ], [ 'nft_set', _('nft set'), 'destination' ],
+	[ 'dscp', _('DSCP'), 'general' ]
+];
+
+const SPECIAL = () => ({
+	'default': _('Main routing table'), 'unreachable': _('Unreachable'), 'blackhole': _('Blackhole')
+});
+
+const ROWS_AT_ONCE = 500;
+
+/* All rows of `rules`, page by page: there may be thousands. */
+async function allRules() {
+	const first = await api.rules({ limit: ROWS_AT_ONCE });
+
+	while (!first.error && first.rules.length < first.total) {
+		const more = await api.rules({ offset: first.rules.length, limit: ROWS_AT_ONCE });
+
+		if (more.error || !more.rules.length)
+			break;
+
+		first.rules.push(...more.rules);
+	}
+
+	return first;
+}
+
+function criteria(sid) {
+	const found = CRITERIA().map(([ name, title ]) => [ title, fields.read(sid, 'rule', name) ])
+		.filter(([ , value ]) => value?.length && value != 'any');
+
+	return found.length ? found.map(([ title, value ]) =>
+		E('div', {}, [ E('span', { 'class': 'np-hint' }, [ title, ': ' ]), L.toArray(value).join(', ') ]))
+		: E('em', {}, [ _('everything') ]);
+}
+
+return view.extend({
+	load() {
+		return Promise.all([
+			api.status(), allRules(), api.policies(), fields.problems(),
+			L.resolveDefault(network.getNetworks(), []), L.resolveDefault(network.getDevices(), []),
+			L.resolveDefault(network.getHostHints(), null), uci.load(fields.CONFIG)
+		]);
+	},
+
+	hits(sid) {
+		const row = (this.rules.rules ?? []).find(each => each.name == fields.nameOf(sid));
+
+		if (!row)
+			return [ E('em', { 'class': 'np-hint' }, [ this.rules.error ? '–'
+				: fields.read(sid, 'rule', 'enabled') == '0' ? _('switched off') : _('not applied yet') ]) ];
+
+		return [ _('%s connections').format(format.count(row.packets)),
+			E('div', { 'class': 'np-hint' }, [ format.bytes(row.bytes) ]) ];
+	},
+
+	/* The policy, and the uplinks that it uses now. */
+	way(sid) {
+		const name = fields.read(sid, 'rule', 'policy');
+
+		if (name == null || SPECIAL()[name])
+			return [ SPECIAL()[name] ?? '–' ];
+
+		const policy = (this.policies.policies ?? []).find(each => each.name == name);
+		const active = [ ...new Set(Object.values(policy?.active ?? {}).flat()) ];
+
+		return [
+			fields.link('policies', name, name),
+			E('div', { 'class': 'np-hint' }, !policy ? [] : active.length
+				? [ '→ ', ...active.flatMap((uplink, i) => [ i ? ', ' : '', fields.link('interfaces', uplink, uplink) ]) ]
+				: [ '→ ', SPECIAL()[policy.last_resort] ?? policy.last_resort ])
+		];
+	},
+
+	notes(problems, sid) {
+		return fields.notes(problems, 'rule', fields.nameOf(sid));
+	},
+
+	render([ status, rules, policies, problems, networks, devices, hints ]) {
+		fields.style();
+		Object.assign(this, { status, rules, policies });
+
+		const m = new form.Map(fields.CONFIG, _('Rules'),
+			[
+				_('The first rule whose criteria all match decides which policy a new connection takes; drag rules to sort them.'),
+				_('What no rule matches goes by the main routing table.'),
+				_('Notes at rules are about the configuration as it was last applied.')
+			].join(' '));
+		const s = m.section(form.GridSection, 'rule');
+
+		s.addremove = true;
+		s.sortable = parts.writable();
+		s.nodescriptions = true;
+		s.sectiontitle = sid => fields.nameOf(sid);
+		s.modaltitle = sid => `${_('Rule')} ${fields.nameOf(sid)}`;
+		/* Their order has a meaning: no sorting by columns. */
+		s.handleSort = () => {};
+		s.renderSectionPlaceholder = () => E('em', {}, [ fields.names('policy').length
+			? _('No rules yet: everything goes by the main routing table. A rule without criteria takes all.')
+			: _('No rules yet. They need policies first.') ]);
+		fields.adder(s, _('Name of the rule'));
+
+		const rest = () => this.rules.default ? [ _('Decided by no rule, left to the main routing table: %s connections, %s.')
+			.format(format.count(this.rules.default.packets), format.bytes(this.rules.default.bytes)) ] : [];
+
+		fields.modal(s);
+
+		fields.column(s, '_criteria', _('Matches'), sid => [ criteria(sid), this.notes(problems, sid) ]);
+		fields.column(s, '_policy', _('Policy'), sid => fields.place('way', sid, this.way(sid)));
+		fields.column(s, '_hits', _('Decided'), sid => fields.place('hits', sid, this.hits(sid)));
+
+		/* What is below the last rule. */
+		const add = s.renderSectionAdd;
+
+		s.renderSectionAdd = function(...given) {
+			return E([], [ E('p', { 'class': 'np-hint' }, [ fields.place('default', '-', rest()) ]), add.apply(this, given) ]);
+		};
+
+		s.tab('general', _('General'));
+		s.tab('source', _('Source'));
+		s.tab('destination', _('Destination'));
+		s.tab('advanced', _('Advanced'));
+
+		fields.add(s, 'rule', 'enabled', _('Enabled'), { tab: 'general', modalonly: null, editable: true });
+
+		const policy = fields.add(s, 'rule', 'policy', _('Policy'), { tab: 'general', widget: form.ListValue });
+
+		for (const name of fields.names('policy'))
+			policy.value(name, name);
+		for (const name of schema.special_policies)
+			policy.value(name, SPECIAL()[name] ?? name);
+		policy.titleref = L.url('admin/network/netpath/policies');
+
+		const choices = {
+			proto: () => [ 'all', 'tcp', 'udp', 'icmp', 'icmpv6' ].map(name => [ name, name ]),
+			src_iface: () => [
+				...networks.filter(net => net.getName() != 'loopback').map(net => [ net.getName(), _('%s (network)').format(net.getName()) ]),
+				...devices.filter(device => device.getName() != 'lo').map(device => [ device.getName(), device.getName() ])
+			],
+			src_mac: () => (hints?.getMACHints(false) ?? []).map(([ mac, text ]) => [ mac.toLowerCase(), `${mac} (${text})` ])
+		};
+
+		for (const [ name, title, tab ] of CRITERIA()) {
+			const o = fields.add(s, 'rule', name, title, { tab,
+				...(name == 'family' ? { labels: { any: _('Any'), ipv4: 'IPv4', ipv6: 'IPv6' } } : {}) });
+
+			for (const [ value, text ] of new Map(choices[name]?.() ?? []))
+				o.value(value, text);
+		}
+
+		fields.add(s, 'rule', 'sticky', _('Sticky'), { tab: 'advanced' });
+		fields.add(s, 'rule', 'timeout', _('Sticky for'), { tab: 'advanced' }).depends('sticky', '1');
+		fields.add(s, 'rule', 'logging', _('Logging'), { tab: 'advanced' });
+		fields.rest(s, 'rule', 'advanced');
+
+		const notices = E('div', {});
+		const show = () => dom.content(notices, [ ...fields.head(this.status), ...fields.otherNotes(problems) ]);
+
+		poll.add(() => Promise.all([ api.status(), allRules(), api.policies() ]).then(([ now, counted, then ]) => {
+			Object.assign(this, { status: now, rules: counted, policies: then });
+			show();
+			fields.live('hits', sid => this.hits(sid));
+			fields.live('way', sid => this.way(sid));
+			fields.live('default', rest);
+		}), 5);
+		show();
+
+		return fields.page(notices, m.render());
+	}
+});
