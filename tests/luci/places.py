@@ -65,6 +65,7 @@ config login
 	option username '{name}'
 	option password '{password}'
 	list read '*'
+	list read 'unauthenticated'
 """
 
 

@@ -136,6 +136,31 @@ return baseclass.extend({
 					default: '0',
 					help: _('Traffic there costs money: shown, and spared where there is a choice.')
 				},
+				nat6: {
+					kind: 'choice',
+					names: [ 'nat6' ],
+					default: 'off',
+					choices: [ 'off', 'masquerade', 'prefix' ],
+					help: _('IPv6 packets of the LAN whose source is not of this uplink leave: off: as they are, masquerade: with the router\'s address, prefix: with the prefix exchanged one to one (NPTv6), and masqueraded where there is no room for that.')
+				},
+				nat6_prefix: {
+					kind: 'prefixes',
+					names: [ 'nat6_prefix' ],
+					list: true,
+					commas: true,
+					range: [ 16, 128 ],
+					note: _('those of the source-specific default routes by its device'),
+					help: _('IPv6 prefixes that the provider routes to this router by this uplink.')
+				},
+				nat6_from: {
+					kind: 'prefixes',
+					names: [ 'nat6_from' ],
+					list: true,
+					commas: true,
+					range: [ 16, 128 ],
+					note: _('/48 to /64 prefixes of the main table by devices that are no uplinks'),
+					help: _('Prefixes of the LAN that nat6 prefix maps one to one; all other sources are masqueraded.')
+				},
 				track_method: {
 					kind: 'choice',
 					names: [ 'track_method' ],
@@ -198,7 +223,7 @@ return baseclass.extend({
 					kind: 'duration',
 					names: [ 'failure_interval' ],
 					range: [ 0.02, 86400 ],
-					note: _('interval, but at most 500ms'),
+					note: _('interval, but at most 100ms; with keep_failure_interval at most 500ms'),
 					help: _('Time between rounds once one has failed, until the uplink is offline.')
 				},
 				recovery_interval: {
@@ -513,7 +538,7 @@ return baseclass.extend({
 					kind: 'bool',
 					names: [ 'logging' ],
 					default: '0',
-					help: _('Log the first packet of each flow, if globals allow it.')
+					help: _('Log the first packet of each flow, at most 5 a second, if globals allow it.')
 				},
 				policy: {
 					kind: 'name',
