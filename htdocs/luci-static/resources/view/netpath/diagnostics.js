@@ -25,24 +25,24 @@ function topic(name) {
 }
 
 return view.extend({
-	load: () => api.diag(),
-
-	render(reply) {
+	render() {
 		tools.style();
 		this.result = E('div', { 'aria-live': 'polite' });
-		this.show(reply);
+		this.run();
 		return E('div', {}, [
 			E('h2', {}, [ _('Diagnostics') ]),
 			E('div', { 'class': 'cbi-map-descr' }, [ _('Gateways, tracking, routes, rules and conflicts: what is wrong, and what to do about it.') ]),
 			E('div', { 'class': 'npt-buttons' }, [
-				tools.button(_('Run again'), async () => {
-					dom.content(this.result, [ E('p', { 'class': 'spinning' }, [ _('Looking…') ]) ]);
-					this.show(await api.diag());
-				}, { kind: 'action', name: 'run' }),
-				tools.copyButton(() => report.diagnosis(this.reply, this.when))
+				tools.button(_('Run again'), () => this.run(), { kind: 'action', name: 'run' }),
+				tools.copyButton(() => this.reply ? report.diagnosis(this.reply, this.when) : '')
 			]),
 			this.result
 		]);
+	},
+
+	async run() {
+		dom.content(this.result, [ E('p', { 'class': 'spinning' }, [ _('Looking…') ]) ]);
+		this.show(await api.diag());
 	},
 
 	show(reply) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 'use strict';
-'require uci';
+'require rpc';
 'require view';
 'require netpath.api as api';
 'require netpath.parts as parts';
@@ -9,23 +9,20 @@
 
 const EVENTS = 100;
 
-return view.extend({
-	load() {
-		return this.collect();
-	},
+const callConfig = rpc.declare({ object: 'uci', method: 'get', params: [ 'config' ], expect: { values: {} }, reject: true });
 
+return view.extend({
 	/* Each is asked for alone: what fails is a line of the report, and keeps nothing else from it. */
 	async collect() {
 		const [ version, status, diag, check, events, internal, config ] = await Promise.all([
 			api.version(), api.status(), api.diag(), api.check(), api.events({ limit: EVENTS }), api.internal(),
-			L.resolveDefault(uci.load('netpath').then(() => uci.sections('netpath')), null)
+			callConfig('netpath').then(found => Object.values(found).sort((a, b) => a['.index'] - b['.index']), () => null)
 		]);
 		return { replies: { version, status, diag, check, events, internal }, sections: config, when: new Date() };
 	},
 
-	render(found) {
+	render() {
 		tools.style();
-		this.found = found;
 		this.text = E('textarea', { 'class': 'npt-text', 'readonly': 'readonly', 'spellcheck': 'false', 'wrap': 'off',
 			'aria-label': _('The report') });
 		this.obstacle = E('div', { 'aria-live': 'polite' });
@@ -38,7 +35,7 @@ return view.extend({
 			choice('macs', _('Mask hardware addresses')),
 			choice('names', _('Mask user names, host names and names of Wi-Fi networks'))
 		];
-		this.show();
+		this.run();
 		return E('div', {}, [
 			E('h2', {}, [ _('Troubleshooting') ]),
 			E('div', { 'class': 'cbi-map-descr' }, [ _('One text to attach to a bug report: versions, states, findings, events, the configuration, and what NetPath has in the kernel. It is in English, and stays in your browser until you send it to somebody.') ]),
@@ -49,19 +46,24 @@ return view.extend({
 				E('p', {}, [ _('Passwords and keys are always masked. Read the text before you publish it all the same.') ])
 			]),
 			E('div', { 'class': 'npt-buttons' }, [
-				tools.saveButton(_('Download'), () => 'netpath-report-%s.txt'.format(tools.stamp(this.found.when)), () => this.text.value),
+				tools.saveButton(_('Download'), () => 'netpath-report-%s.txt'.format(tools.stamp(new Date())), () => this.text.value),
 				tools.copyButton(() => this.text.value),
-				tools.button(_('Collect again'), async () => {
-					uci.unload('netpath');
-					this.found = await this.collect();
-					this.show();
-				}, { kind: 'action', name: 'run' })
+				tools.button(_('Collect again'), () => this.run(), { kind: 'action', name: 'run' })
 			]),
 			this.text
 		]);
 	},
 
+	async run() {
+		this.found = null;
+		this.text.value = _('Collecting…');
+		this.found = await this.collect();
+		this.show();
+	},
+
 	show() {
+		if (this.found == null)
+			return;
 		const masked = Object.fromEntries(this.choices.map(each => [ each.name, each.box.checked ]));
 		this.text.value = report.troubleshooting(this.found.replies, this.found.sections, masked, this.found.when);
 		const obstacle = parts.obstacle(this.found.replies.status);
