@@ -26,9 +26,9 @@ const NAMED = [
 	/* UCI, in a file or in a sentence about it. */
 	new RegExp(`\\b((?:option|list)[ \\t]+['"]?([\\w.-]+)['"]?[ \\t]+)(${WORD}|${REST})`, 'gi'),
 	/* uci show, shells, ini files, JSON, headers, URLs; several quoted ones are a list. */
-	new RegExp(`(["']?([A-Za-z][\\w.@\\[\\]-]*)["']?[ \\t]*(?:=|:(?!//))[ \\t]*)` +
+	new RegExp(`(["']?(?<!\\w)(\\w[\\w.@\\[\\]-]{0,200})["']?[ \\t]{0,99}(?:=|:(?!//))[ \\t]*)` +
 		`((?:${QUOTED}|\\\\.)(?:[ \\t]*(?:${QUOTED}|\\\\.))*(?![^\\s,;:.)}\\]])|${REST})`, 'g'),
-	new RegExp(`(--?([A-Za-z][\\w-]*)[ \\t]+)(${WORD}|${REST})`, 'g'),
+	new RegExp(`(--?([A-Za-z][\\w-]{0,200})[ \\t]+)(${WORD}|${REST})`, 'g'),
 	/* Only words that mean nothing else. */
 	new RegExp(`(\\b(password|passwd|passphrase|psk|secret)[ \\t]+(?:is[ \\t]+)?)(${WORD}|${REST})`, 'gi')
 ];
@@ -43,6 +43,8 @@ const MAC = /(?<![0-9a-f:.-])(?:[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0
 const NO_MAC = /^(?:0{12}|f{12})$/i;
 /* With dots, or with dashes as in the names that providers give to addresses. More than four numbers: a port follows. */
 const IPV4 = /(?<!\d)(\d{1,3})([.-])(\d{1,3})\2(\d{1,3})\2(\d{1,3})(?!\d)/g;
+/* The longest IPv6 address in text: RFC 4291, 2.2, with dots at its end. */
+const LONGEST = 45;
 /* What may be an IPv6 address with something in front of it or behind. */
 const COLONS = /\w*:[\w:.]*:[\w:.]*/g;
 
@@ -181,7 +183,9 @@ class Masker {
 	amongColons(text) {
 		const cuts = [ ...text.matchAll(/[:._]/g) ].map(match => match.index);
 		for (const start of [ 0, ...cuts.map(cut => cut + 1) ])
-			for (const end of [ text.length, ...cuts.filter(cut => cut > start).reverse() ]) {
+			for (const end of [ text.length, ...cuts.filter(cut => cut > start && cut <= start + LONGEST).reverse() ]) {
+				if (end - start > LONGEST)
+					continue;
 				const part = text.slice(start, end), address = groups(part), masked = address && this.ipv6(part, address);
 				if (masked && masked != part)
 					return text.slice(0, start) + masked + text.slice(end);
