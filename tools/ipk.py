@@ -121,7 +121,7 @@ def netpath_files() -> dict[str, File]:
 
 
 def translations(prefix: str, language: str, title: str) -> dict[str, File]:
-    """What luci.mk puts into a luci-i18n package: the catalogue, and the script that names the language in LuCI's list."""
+    """What luci.mk puts into such a package: the catalogue, and the script that adds to LuCI's list of languages."""
     po = runpy.run_path(str(ROOT / "tools/po.py"), run_name="po")
     short = prefix.rpartition("-netpath-")[2]
     text = (ROOT / "po" / language / "netpath.po").read_text(encoding="utf-8")

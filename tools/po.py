@@ -15,7 +15,7 @@ import json
 import re
 import struct
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -101,7 +101,8 @@ def tokens(source: str, at: int = 0, *, inner: bool = False) -> Iterator[Token]:
         last, at = text, at + len(text)
 
 
-def _template(source: str, at: int) -> Iterator[Token]:  # returns the end, as a generator does
+def _template(source: str, at: int) -> Generator[Token, None, int]:
+    """The tokens of a template literal; returns where it ends."""
     begin, at = at, at + 1
     plain = []
     while at < len(source) and source[at] != "`":
@@ -282,7 +283,9 @@ def merged(texts: Sequence[Message], old: Sequence[Message]) -> list[Message]:
     """`texts` with the translations that `old` has of them."""
     known = {message.key: message for message in old if message.text}
     return [
-        replace(text, forms=known[text.key].forms) if text.key in known and known[text.key].plural == text.plural else text
+        replace(text, forms=known[text.key].forms)
+        if text.key in known and known[text.key].plural == text.plural
+        else text
         for text in texts
     ]
 

@@ -49,13 +49,17 @@ def site(files: Mapping[str, str]) -> Iterator[tuple[Router, Browser]]:
 
 def add_reader(router: Router) -> None:
     """A second user who may read what NetPath's access list lets one read, and nothing else of it."""
-    router.run("uci", "batch", stdin=f"""
+    router.run(
+        "uci",
+        "batch",
+        stdin=f"""
 add rpcd login
 set rpcd.@login[-1].username='{READER}'
 set rpcd.@login[-1].password='{PASSWORD}'
 add_list rpcd.@login[-1].read='*'
 commit rpcd
-""")
+""",
+    )
     router.run("/etc/init.d/rpcd", "reload")
 
 

@@ -62,7 +62,9 @@ def test_a_new_text_makes_the_template_stale_and_update_keeps_what_is_translated
     (project / "htdocs/page.js").write_text("_('%d of %s'); _('new one'); N_(n, '%d rule', '%d rules');\n")
     assert any(found.startswith(po.TEMPLATE) for found in po.faults(project))
     po.update(project)
-    assert sorted(po.faults(project)) == [f"po/{name}/netpath.po: 'new one': not translated" for name in ("ru", "zh_Hans")]
+    assert sorted(po.faults(project)) == [
+        f"po/{name}/netpath.po: 'new one': not translated" for name in ("ru", "zh_Hans")
+    ]
 
 
 def texts(source: str) -> list[str]:

@@ -43,7 +43,9 @@ def test_errors_leave_no_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 def test_the_largest_one_fits_whole_or_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Half a configuration never leaves the router."""
     for rules in (900, 5000):
-        odd = "".join(f"config rule 'r{n}'\n\toption no_such '{'x' * 500}'\n\toption use_policy 'default'\n" for n in range(rules))
+        odd = "".join(
+            f"config rule 'r{n}'\n\toption no_such '{'x' * 500}'\n\toption use_policy 'default'\n" for n in range(rules)
+        )
         (tmp_path / "mwan3").write_text(odd)
         found = previewed(tmp_path / "mwan3", monkeypatch)
         assert found["truncated"]
