@@ -49,13 +49,14 @@ def site(files: Mapping[str, str]) -> Iterator[tuple[Router, Browser]]:
 
 def add_reader(router: Router) -> None:
     """A second user who may read what NetPath's access list lets one read, and nothing else of it."""
+    encrypted = router.run("uhttpd", "-m", PASSWORD).strip()
     router.run(
         "uci",
         "batch",
         stdin=f"""
 add rpcd login
 set rpcd.@login[-1].username='{READER}'
-set rpcd.@login[-1].password='{PASSWORD}'
+set rpcd.@login[-1].password='{encrypted}'
 add_list rpcd.@login[-1].read='*'
 commit rpcd
 """,

@@ -41,7 +41,7 @@ config rule 'mail'
 config rule 'everything'
 	option policy 'first'
 """
-QUESTION = "src=192.168.1.2&dst=203.0.113.99&dport=443"
+QUESTION = "src=192.168.1.2&dst=192.0.2.99&dport=443"
 Site = tuple[Router, Browser]
 
 
