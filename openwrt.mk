@@ -14,7 +14,8 @@ PKG_LICENSE:=GPL-2.0-or-later
 PKG_LICENSE_FILES:=LICENSE
 
 # Bytecode is compiled by the buildroot's own Python; there is nothing else to build.
-PKG_BUILD_DEPENDS:=python3/host
+# po2lmo, for the translations, comes with LuCI.
+PKG_BUILD_DEPENDS:=python3/host luci-base/host
 PYTHON3_PKG_BUILD:=0
 
 include $(INCLUDE_DIR)/package.mk
@@ -82,6 +83,27 @@ rm -rf /tmp/luci-indexcache* /tmp/luci-modulecache/
 exit 0
 endef
 
+# As luci.mk names, selects and fills them; LuCI's "zh-cn" is the directory zh_Hans.
+define Package/luci-i18n-netpath-ru
+  SECTION:=luci
+  CATEGORY:=LuCI
+  TITLE:=luci-app-netpath - Russian translation
+  HIDDEN:=1
+  DEFAULT:=LUCI_LANG_ru||(ALL&&m)
+  DEPENDS:=luci-app-netpath
+  PKGARCH:=all
+endef
+
+define Package/luci-i18n-netpath-zh-cn
+  SECTION:=luci
+  CATEGORY:=LuCI
+  TITLE:=luci-app-netpath - Simplified Chinese translation
+  HIDDEN:=1
+  DEFAULT:=LUCI_LANG_zh_Hans||(ALL&&m)
+  DEPENDS:=luci-app-netpath
+  PKGARCH:=all
+endef
+
 define Build/Prepare
 	$(INSTALL_DIR) $(PKG_BUILD_DIR)
 	$(CP) $(NETPATH_DIR)/LICENSE $(PKG_BUILD_DIR)/
@@ -112,7 +134,24 @@ define Package/luci-app-netpath/install
 	$(CP) $(NETPATH_DIR)/luasrc/. $(1)/usr/lib/lua/luci/
 endef
 
+# 1: the package's directory, 2: LuCI's short name of the language, 3: its directory below po/, 4: its name in LuCI's list
+define InstallTranslation
+	$(INSTALL_DIR) $(1)/etc/uci-defaults $(1)/usr/lib/lua/luci/i18n
+	echo "uci set luci.languages.$(subst -,_,$(2))='$(4)'; uci commit luci" > $(1)/etc/uci-defaults/luci-i18n-netpath-$(2)
+	po2lmo $(NETPATH_DIR)/po/$(3)/netpath.po $(1)/usr/lib/lua/luci/i18n/netpath.$(2).lmo
+endef
+
+define Package/luci-i18n-netpath-ru/install
+	$(call InstallTranslation,$(1),ru,ru,Русский (Russian))
+endef
+
+define Package/luci-i18n-netpath-zh-cn/install
+	$(call InstallTranslation,$(1),zh-cn,zh_Hans,简体中文 (Simplified Chinese))
+endef
+
 $(eval $(call Py3Package,netpath))
 $(eval $(call BuildPackage,netpath))
 $(eval $(call BuildPackage,netpath-src))
 $(eval $(call BuildPackage,luci-app-netpath))
+$(eval $(call BuildPackage,luci-i18n-netpath-ru))
+$(eval $(call BuildPackage,luci-i18n-netpath-zh-cn))

@@ -17,6 +17,7 @@ import hashlib
 import io
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tarfile
@@ -31,6 +32,11 @@ LIBRARY = "usr/lib/netpath"
 SKIPPED = {"__pycache__", "lab"}
 """Directories of the Python package that no router needs."""
 TIME_LIMIT = 60
+LANGUAGES = {
+    "luci-i18n-netpath-ru": ("ru", "Русский (Russian)"),
+    "luci-i18n-netpath-zh-cn": ("zh_Hans", "简体中文 (Simplified Chinese)"),
+}
+"""Package -> directory below po/, and the language's name in LuCI's list."""
 
 
 class RecipeError(Exception):
@@ -112,6 +118,18 @@ def tree(source: Path, target: str, skipped: frozenset[str] = frozenset()) -> di
 
 def netpath_files() -> dict[str, File]:
     return tree(ROOT / "files", "") | tree(ROOT / "netpath", f"{LIBRARY}/netpath", frozenset(SKIPPED))
+
+
+def translations(prefix: str, language: str, title: str) -> dict[str, File]:
+    """What luci.mk puts into such a package: the catalogue, and the script that adds to LuCI's list of languages."""
+    po = runpy.run_path(str(ROOT / "tools/po.py"), run_name="po")
+    short = prefix.rpartition("-netpath-")[2]
+    text = (ROOT / "po" / language / "netpath.po").read_text(encoding="utf-8")
+    script = f"uci set luci.languages.{short.replace('-', '_')}='{title}'; uci commit luci\n"
+    return {
+        f"usr/lib/lua/luci/i18n/netpath.{short}.lmo": File(po["lmo"](po["read"](text)), 0o644),
+        f"etc/uci-defaults/{prefix}": File(script.encode(), 0o644),
+    }
 
 
 def luci_files() -> dict[str, File]:
@@ -235,6 +253,7 @@ def packages() -> list[Package]:
     return [
         ours.package("netpath", found[1], netpath_files()),
         ours.package("luci-app-netpath", found[1], luci_files()),
+        *(ours.package(name, found[1], translations(name, *which)) for name, which in LANGUAGES.items()),
         binding.package("python3-nftables", binding.variable("PKG_VERSION"), binding_files(binding)),
     ]
 

@@ -32,6 +32,8 @@ METHODS: Mapping[str, Mapping[str, str]] = {
     # Its `file` is for those who have a shell: of any file on the router it would show what is wrong with its lines.
     "check": {},
     "diag": {},
+    # Its file is the router's, for the same reason.
+    "import": {},
     "explain": {
         "src": TEXT,
         "dst": TEXT,

@@ -56,6 +56,7 @@ class Verbs:
             "explain": self._explain,
             "diag": self._diag,
             "check": self._check,
+            "import": self._import,
         } | {name: self._report(name) for name in ("rules", "connected", "internal")}
 
     async def answer(self, request: Request) -> Reply:
@@ -260,6 +261,10 @@ class Verbs:
     async def _check(self, request: Request) -> Reply:
         arguments = {"file": _text(request, "file"), "limit": MOST_PROBLEMS}
         return await self._daemon.workers.report("check", arguments)
+
+    async def _import(self, request: Request) -> Reply:
+        del request
+        return await self._daemon.workers.report("preview", {})
 
     def _report(self, job: str) -> Callable[[Request], Awaitable[Reply]]:
         async def run(request: Request) -> Reply:

@@ -23,6 +23,7 @@ JOBS: Mapping[str, str] = {
     "rules": "reports",
     "connected": "reports",
     "connections": "reports",
+    "preview": "preview",
     "internal": "reports",
 }
 """Job -> module of this package that has a function of the job's name."""

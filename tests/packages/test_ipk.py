@@ -14,8 +14,9 @@ from tests.packages.ipk import Ipk
 Packages = dict[str, Ipk]
 
 
-def test_there_are_three(packages: Packages) -> None:
-    assert set(packages) == {"netpath", "luci-app-netpath", "python3-nftables"}
+def test_they_are_these(packages: Packages) -> None:
+    translations = {"luci-i18n-netpath-ru", "luci-i18n-netpath-zh-cn"}
+    assert set(packages) == {"netpath", "luci-app-netpath", "python3-nftables"} | translations
     for name, ipk in packages.items():
         assert ipk.path.name == f"{name}_{ipk.control['Version']}_all.ipk"
         assert ipk.control["Architecture"] == "all"
@@ -63,6 +64,15 @@ def test_luci_finds_its_parts(packages: Packages) -> None:
         "usr/lib/lua/luci/controller/netpath.lua",
     } <= files
     assert {"netpath", "luci-base"} == packages["luci-app-netpath"].depends
+
+
+def test_translations_are_where_luci_looks(packages: Packages) -> None:
+    for short, listed in (("ru", "ru"), ("zh-cn", "zh_cn")):
+        ipk = packages[f"luci-i18n-netpath-{short}"]
+        assert ipk.depends == {"luci-app-netpath"}
+        assert ipk.members[f"usr/lib/lua/luci/i18n/netpath.{short}.lmo"].size > 4
+        script = ipk.text(f"etc/uci-defaults/luci-i18n-netpath-{short}")
+        assert re.fullmatch(rf"uci set luci\.languages\.{listed}='[^']+'; uci commit luci\n", script)
 
 
 def test_the_users_files_survive_upgrades(packages: Packages) -> None:
