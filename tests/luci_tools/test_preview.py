@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from netpath import paths
 from netpath.config import loads
+from netpath.tracker.arguments import METHODS
 from netpath.tracker.bounded import UBUS_LIMIT, fitted
 from netpath.worker.preview import preview
 
@@ -53,3 +55,12 @@ def test_the_largest_one_fits_whole_or_is_refused(monkeypatch: pytest.MonkeyPatc
         line = fitted("import", found)
         assert len(line) <= UBUS_LIMIT
         assert found["text"] == "" or found["text"][-20:].encode("unicode_escape") in line
+
+
+def test_the_pages_know_every_method_that_they_call() -> None:
+    """Else a page asks for what is not there, and shows nothing at all."""
+    resources = Path(__file__).parents[2] / "htdocs/luci-static/resources"
+    table = (resources / "netpath/api.js").read_text().partition("METHODS = {")[2].partition("};")[0]
+    known = set(re.findall(r"^\t(\w+):", table, re.MULTILINE))
+    called = {name for page in resources.rglob("*.js") for name in re.findall(r"\bapi\.(\w+)\(", page.read_text())}
+    assert called <= known <= set(METHODS)

@@ -18,6 +18,7 @@ const METHODS = {
 	reload: [],
 	check: [],
 	diag: [],
+	import: [],
 	explain: [ 'src', 'dst', 'proto', 'sport', 'dport', 'iface', 'mac', 'dscp' ],
 	version: [],
 	internal: [ 'family' ]
