@@ -140,7 +140,7 @@ def answer(message: Any, tracker: Path) -> dict[str, Any]:
 @cache
 def _allowed(session: str) -> frozenset[str]:
     """Methods of the ubus object that the access list gives to a session."""
-    (group,) = json.loads(ACCESS.read_text()).values()
+    group = json.loads(ACCESS.read_text())["luci-app-netpath"]
     methods = set(group["read"]["ubus"]["netpath"])
     return frozenset(methods if session == READER else methods | set(group["write"]["ubus"]["netpath"]))
 

@@ -150,7 +150,7 @@ test('findings are counted and grouped', () => {
 	assert.deepEqual(report.count(REPLIES.diag.checks, 'status'), { error: 1, warning: 0, ok: 1 });
 	assert.deepEqual(report.topics(REPLIES.diag.checks).map(([ name ]) => name), [ 'link', 'system' ]);
 	assert.equal(report.worst([ { status: 'ok' }, { status: 'warning' } ]), 'warning');
-	assert.match(report.diagnosis(REPLIES.diag, new Date(0)), /1 errors, 0 warnings\n\nERROR  link /);
+	assert.match(report.diagnosis(REPLIES.diag, new Date(0)), /1 errors, 0 warnings\n\nERROR {2}link /);
 });
 
 test('NetPath\'s own text is read back as it was meant, in both directions', () => {

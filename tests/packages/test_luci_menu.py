@@ -14,18 +14,22 @@ from tests.packages.conftest import ROOT
 FAKES = """
 -- Stand-ins for what LuCI's dispatcher gives a controller.
 package.seeall = package.seeall
-function fake_entry(path, target, title, order)
-	made = { path = table.concat(path, "/"), target = target, title = title, order = order }
-	return made
-end
 package.preload["luci.dispatcher"] = function() end
-entry = fake_entry
+made = {}
+function entry(path, target, title, order)
+	local node = { path = table.concat(path, "/"), target = target, title = title, order = order }
+	made[#made + 1] = node
+	return node
+end
 view = function(name) return { type = "view", path = name } end
+firstchild = function() return { type = "firstchild", path = "-" } end
 _ = function(text) return text end
 dofile(arg[1])
 luci.controller.netpath.index()
-print(made.path, made.target.type, made.target.path, made.title, made.order)
-print(made.acl_depends[1], made.uci_depends.netpath)
+for _, node in ipairs(made) do
+	print(node.path, node.target.type, node.target.path, node.title, node.order)
+end
+print(made[1].acl_depends[1], made[1].uci_depends.netpath)
 """
 
 
@@ -35,11 +39,15 @@ def test_both_menus_are_the_same() -> None:
     argv = ["lua5.1", "-", str(controller)]
     said = subprocess.run(argv, input=FAKES, capture_output=True, text=True, check=True).stdout.splitlines()
     menu = json.loads((ROOT / "root/usr/share/luci/menu.d/luci-app-netpath.json").read_text())
-    ((path, node),) = menu.items()
-    action = node["action"]
-    assert said[0].split("\t") == [path, action["type"], action["path"], node["title"], str(node["order"])]
-    assert said[1].split("\t") == [node["depends"]["acl"][0], str(node["depends"]["uci"]["netpath"]).lower()]
-    assert (ROOT / f"htdocs/luci-static/resources/view/{action['path']}.js").exists()
+    expected = [
+        [path, node["action"]["type"], node["action"].get("path", "-"), node["title"], str(node["order"])]
+        for path, node in menu.items()
+    ]
+    assert [line.split("\t") for line in said[:-1]] == expected
+    needs = menu["admin/network/netpath"]["depends"]
+    assert said[-1].split("\t") == [needs["acl"][0], str(needs["uci"]["netpath"]).lower()]
+    for _, kind, view, *_ in expected:
+        assert kind != "view" or (ROOT / f"htdocs/luci-static/resources/view/{view}.js").exists(), view
 
 
 def test_the_menu_needs_rights_that_exist_and_reading_changes_nothing() -> None:

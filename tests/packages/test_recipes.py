@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,13 +51,18 @@ def stand_in(tmp_path: Path) -> Path:
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
+    po2lmo = tmp_path / "bin/po2lmo"  # LuCI's own makes the same, byte for byte: tests/luci_tools/test_po.py
+    po2lmo.parent.mkdir()
+    po2lmo.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT}/tools/po.py lmo "$1" "$2"\n')
+    po2lmo.chmod(0o755)
     return tmp_path
 
 
 @pytest.mark.parametrize("directory", ["packages/netpath", "."])
 def test_the_buildroot_installs_what_the_ipk_has(stand_in: Path, packages: dict[str, Ipk], directory: str) -> None:
     argv = ["make", "-s", "-C", str(ROOT / directory), f"TOPDIR={stand_in}"]
-    subprocess.run(argv, check=True, capture_output=True, text=True)
+    environment = {**os.environ, "PATH": f"{stand_in}/bin:{os.environ['PATH']}"}
+    subprocess.run(argv, check=True, capture_output=True, text=True, env=environment)
     for name in ("netpath", "luci-app-netpath"):
         made = {
             str(p.relative_to(stand_in / "made" / name)) for p in (stand_in / "made" / name).rglob("*") if p.is_file()
