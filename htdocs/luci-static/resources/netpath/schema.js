@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Printed by `python -m netpath.config.luci` from the table that NetPath's readers use; do not edit it.
-/* eslint-disable max-len, no-useless-escape */
+/* eslint-disable no-useless-escape */
 'use strict';
 'require baseclass';
 
