@@ -175,7 +175,7 @@ def build(package: Package, epoch: int) -> bytes:
     if others:
         kept = f"lib/upgrade/keep.d/{package.name}"
         own = files[kept].data.decode().splitlines() if kept in files else []
-        files[kept] = _lines([*own, *others])
+        files[kept] = _lines(list(dict.fromkeys([*own, *others])))
     for name in ("postinst", "prerm"):
         control[name] = File(_default_script(name).encode(), 0o755)
     for name, text in package.scripts.items():
