@@ -30,6 +30,8 @@ def answering(router: Router) -> Iterator[Router]:
         ],
         name="dns",
     )
+    # Documentation addresses are private ones to it, and an answer with one an attack.
+    sh(router, "uci set dhcp.@dnsmasq[0].rebind_protection=0; uci commit dhcp; /etc/init.d/dnsmasq restart")
     yield router
     attempt(router, "netpath stop")
     server.stop()
