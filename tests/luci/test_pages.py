@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import pytest
 
 from netpath.lab.web import READER
-from tests.luci.places import OVERVIEW, Place, StandIn
+from tests.luci.places import OVERVIEW, Place, StandIn, wait_status
 
 pytestmark = pytest.mark.lab
 
 PHONE = 390
+HOME = "admin/network/netpath"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,15 @@ class Page:
 PAGES = [
     Page(OVERVIEW, ".np-card"),
     Page("admin/status/overview", ".np-widget .np-badge"),
+    Page(f"{HOME}/interfaces", "#maincontent h2, h2", form=True),
+    Page(f"{HOME}/policies", "#maincontent h2, h2", form=True),
+    Page(f"{HOME}/rules", "#maincontent h2, h2", form=True),
+    Page(f"{HOME}/settings", "#maincontent h2, h2", form=True),
+    Page(f"{HOME}/notifications", "#maincontent h2, h2", form=True),
+    Page(f"{HOME}/tools/explain", "#npt-src"),
+    Page(f"{HOME}/tools/diagnostics", "[data-topic=link] [data-status=ok]"),
+    Page(f"{HOME}/tools/troubleshooting", "textarea.npt-text"),
+    Page(f"{HOME}/tools/import", "#maincontent h2, h2", form=True),
 ]
 
 
@@ -40,3 +50,22 @@ def test_a_page_opens_without_errors_and_fits_a_phone(place: Place, page: Page, 
     assert place.browser.problems() == []
     if page.path.startswith("admin/network/netpath"):  # others have parts of others
         assert place.browser.evaluate("document.scrollingElement.scrollWidth") <= PHONE
+
+
+def test_explain_answers_the_question_in_its_address(place: Place) -> None:
+    place.visit(f"{HOME}/tools/explain#src=192.0.2.7&dst=203.0.113.201&dport=443")
+    place.browser.wait_for("[data-verdict]")
+    assert place.first in place.browser.text("[data-verdict]") + place.browser.text("main, body")
+    assert place.browser.problems() == []
+
+
+def test_diagnostics_names_the_line_that_is_cut(place: Place) -> None:
+    place.cut()
+    try:
+        wait_status(place, **{place.first: "offline"})
+        place.visit(f"{HOME}/tools/diagnostics")
+        place.browser.wait_for("[data-topic=tracking] [data-status=error]")
+        assert place.first in place.browser.text("[data-topic=tracking]")
+    finally:
+        place.mend()
+        wait_status(place, **{place.first: "online"})
