@@ -74,6 +74,8 @@ class Place(Protocol):
 
     first: str
     second: str
+    server: str
+    """Behind both of them."""
     browser: Browser
 
     def visit(self, path: str, *, user: str = "root", width: int = 1200, dark: bool = False) -> None:
@@ -106,7 +108,7 @@ def wait_status(place: Place, **wanted: str) -> None:
 class StandIn:
     """The stand-in in front of the real plugin and a tracker in the lab."""
 
-    first, second = "fibre", "cable"
+    first, second, server = "fibre", "cable", "203.0.113.201"
 
     def __init__(self, lab: Lab, web: Web, browser: Browser) -> None:
         self.lab, self.web, self.browser = lab, web, browser
@@ -146,7 +148,7 @@ def stand_in() -> Iterator[StandIn]:
 class RealLuci:
     """LuCI on OpenWrt's own programs; the browser runs in the LAN's namespace."""
 
-    first, second = "wan", "wanb"
+    first, second, server = "wan", "wanb", SERVER
     address = "http://192.168.1.1"
 
     def __init__(self, router: Router, browser: Browser) -> None:
