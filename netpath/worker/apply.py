@@ -31,13 +31,12 @@ from netpath.kernel import cgroup, netifd, nftdump, routing, sysctl, uplinks
 from netpath.kernel.nft import Nft, NftError
 from netpath.kernel.snapshot import Snapshot
 from netpath.model import Config, Rule, State
-from netpath.statedir import IDS, RULESET, SYSCTLS, StateDir, overlay
+from netpath.statedir import DNSMASQ, IDS, RULESET, SYSCTLS, StateDir, overlay
 from netpath.steering import schedule
 from netpath.steering.marks import MarkSpace, assign_ids
 from netpath.steering.policy import SteeringView, served, swap
 from netpath.steering.routing import desired
 from netpath.steering.ruleset import cgroup_rules, ruleset
-from netpath.worker import domains
 from netpath.worker.devices import devices_of, with_devices
 from netpath.worker.stop import DEFAULT_PRIORITY, stop
 from netpath.worker.translation import translation_problems
@@ -165,8 +164,12 @@ def _bring_up(
     here = (table, config.globals.rule_priority)
     places = state.places()
     unsaved = _unsaved(state, lambda: state.keep_places([*(p for p in places if p != here), here]))
-    if domains.unmade(config, existing_sets):
-        unsaved += _unsaved(state, lambda: domains.forget_restart(state))
+    settle = any(rule.domains for rule in config.rules) or bool(state.read_json(DNSMASQ))
+    if settle:
+        from netpath.worker import domains  # what it imports takes as long as a tenth of a load
+
+        if domains.unmade(config, existing_sets):
+            unsaved += _unsaved(state, lambda: domains.forget_restart(state))
     changes = routing.apply(wanted, phase="add")
     with Nft() as nft:
         try:
@@ -199,7 +202,7 @@ def _bring_up(
         warnings=tuple(p.as_dict() for p in foremost(problems, MOST_PROBLEMS)),
         load=load,
         sources=devices_of(config, logical),
-        settle=domains.due(state, config),
+        settle=settle,
     )
 
 

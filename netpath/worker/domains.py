@@ -57,11 +57,6 @@ def directories(configured: str) -> list[Path]:
     return list(dict.fromkeys(found)) or [d for d in (SHARED,) if d.is_dir()]
 
 
-def due(state: StateDir, config: Config) -> bool:
-    """Whether there is anything to settle."""
-    return any(rule.domains for rule in config.rules) or bool(state.read_json(DNSMASQ))
-
-
 def unmade(config: Config, existing_sets: Collection[str]) -> bool:
     """Whether a load will make sets that dnsmasq has filled none of: what it has in its cache it adds to no set."""
     return not set(domains.sets(config.rules)) <= set(existing_sets)
