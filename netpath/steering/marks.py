@@ -102,13 +102,14 @@ def sharing_a_device(uplinks: Sequence[Uplink]) -> list[Uplink]:
     """Those whose device belongs to an earlier uplink of the same family: two gateways in one subnet, say.
 
     Binding a probe to the device would send it by the other gateway; with this uplink's mark on its socket as well it
-    takes its own (`probe_mark`).
+    takes its own (`probe_marks`).
     """
     there = [u for u in uplinks if u.device]
     first = first_of_device(there)
     return [u for u in there if u not in first]
 
 
-def probe_mark(uplink: Uplink, uplinks: Sequence[Uplink], marks: MarkSpace) -> int:
-    """The mark of sockets that probe `uplink`, one of `uplinks`: "leave it alone", where its device says enough."""
-    return marks.of(uplink.id) if uplink in sharing_a_device(uplinks) else marks.default
+def probe_marks(uplinks: Sequence[Uplink], marks: MarkSpace) -> dict[str, int]:
+    """Mark of the sockets that probe each of `uplinks`, by name: "leave it alone", where its device says enough."""
+    own = {u.name for u in sharing_a_device(uplinks)}
+    return {u.name: marks.of(u.id) if u.name in own else marks.default for u in uplinks}

@@ -23,7 +23,7 @@ from netpath.model import Interface, State, Uplink
 from netpath.paths import Paths
 from netpath.probe.scheduler import Scheduler
 from netpath.statedir import STATES, StateDir
-from netpath.steering.marks import probe_mark
+from netpath.steering.marks import probe_marks
 from netpath.steering.policy import SteeringView
 from netpath.tracker.budget import Budget
 from netpath.tracker.guard import TableGuard
@@ -190,10 +190,14 @@ class Daemon:
                 "interface", interface=name, **{"from": "configured", "to": "removed"}, reason="configuration"
             )
         up = self._still_up(applied)
+        marks = applied.view.marks
+        probing = probe_marks([self.uplinks[i.name] for i in applied.interfaces if i.enabled], marks)
         self._adopting = True
         try:
             for interface in applied.interfaces:
-                self._adopt_interface(interface, applied, up[interface.name])
+                self._adopt_interface(
+                    interface, applied, up[interface.name], probing.get(interface.name, marks.default)
+                )
         finally:
             self._adopting = False
         self._save()
@@ -213,7 +217,7 @@ class Daemon:
             return dict(applied.up)
         return {name: up and found[name] for name, up in applied.up.items()}
 
-    def _adopt_interface(self, interface: Interface, applied: Applied, up: bool) -> None:
+    def _adopt_interface(self, interface: Interface, applied: Applied, up: bool, mark: int) -> None:
         name, now = interface.name, asyncio.get_running_loop().time()
         uplink = self.uplinks[name]
         enabled = interface.enabled and name not in self.disabled
@@ -224,8 +228,6 @@ class Daemon:
             health = InterfaceHealth(interface.tracking, now=now, initial=initial, enabled=enabled, link_up=up)
             self._health[name] = health
             self.states[name] = health.state
-        probed = [self.uplinks[i.name] for i in applied.interfaces if i.enabled]
-        mark = probe_mark(uplink, probed, applied.view.marks)
         self._scheduler.set_interface(name, health, interface.tracking, uplink, mark)
         self._scheduler.admin(name, enabled)
         self._link_state(name, up)

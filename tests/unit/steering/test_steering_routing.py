@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from netpath.steering.marks import MarkSpace, probe_mark
+from netpath.steering.marks import MarkSpace, probe_marks
 from netpath.steering.routing import IpRule, Route, desired
 from tests.unit.steering.steering_worlds import config, interface, rule, uplink
 
@@ -81,8 +81,8 @@ def test_sockets_bound_to_a_device_of_two_uplinks_get_the_first_unless_they_bear
         (6099, "eth1", 0x500, 1005),
         (6101, "eth1", 0, 1001),
     ]
-    marks = MarkSpace(0x3F00)
-    assert [probe_mark(each, [WAN, SIX, twin], marks) for each in (WAN, SIX, twin)] == [0x3F00, 0x3F00, 0x500]
+    found_marks = probe_marks([WAN, SIX, twin], MarkSpace(0x3F00))
+    assert [found_marks[each.name] for each in (WAN, SIX, twin)] == [0x3F00, 0x3F00, 0x500]
 
 
 def test_packets_without_a_mark_of_ours_pass_a_few_rules_however_many_uplinks_there_are() -> None:
