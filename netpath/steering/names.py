@@ -18,6 +18,9 @@ _LONGEST_QUOTED = 90
 _LONGEST_DEVICE = 15
 """IFNAMSIZ - 1 (linux/if.h)."""
 
+LOADED = "loaded"
+"""A chain that no packet meets; the comment of its only rule is the name of the text that stands."""
+
 
 def digit(family: str) -> str:
     """ "4" or "6", as in chain names, for "ipv4" or "ipv6"."""

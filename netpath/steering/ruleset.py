@@ -15,6 +15,7 @@ from netpath.steering import chains as fixed
 from netpath.steering.compile import compile_rules
 from netpath.steering.match import block_lines
 from netpath.steering.names import (
+    LOADED,
     default_chain,
     digit,
     domain_key,
@@ -43,8 +44,6 @@ from netpath.steering.translate import leaving
 
 _BUILT_IN = {"default": "w_def", "unreachable": "w_rej", "blackhole": "w_drop"}
 _DESTINATION = {"ipv4": "ip daddr", "ipv6": "ip6 daddr"}
-LOADED = "loaded"
-"""A chain that no packet meets; its only rule says which text stands."""
 _DOMAIN_ADDRESSES = 16384
 """Of one rule; a full set takes no more until some expire, and dnsmasq says so in its log."""
 _DOMAIN_TIMEOUT = "1d"

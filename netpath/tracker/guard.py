@@ -16,14 +16,13 @@ from netpath.handover import Applied
 from netpath.kernel import nftdump
 from netpath.kernel.nftdump import GenerationMonitor
 from netpath.statedir import RULESET, StateDir
+from netpath.steering.names import LOADED
 from netpath.tracker.journal import Journal, Log
 from netpath.tracker.loads import Loads
 from netpath.tracker.switch import Switch
 
 RETRY = 5.0
 """Seconds until a ruleset that could not be read is read again."""
-LOADED = "loaded"
-"""The chain with the name of the text that stands (steering/ruleset.py)."""
 
 
 class TableGuard:
