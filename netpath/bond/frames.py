@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Frames of a plaintext (docs/bond-protocol.md, "Frames"). Pure.
+
+Data frames are made and read where they are hot (`netpath.bond.dataframes`); here is everything else, and the walk
+through a plaintext up to its data frame.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+from typing import NamedTuple
+
+NO_ECHO = 0xFFFFFFFF
+"""`hold` of a heartbeat before the first one of the peer has come."""
+U16, U24, U32, U48 = (1 << 16) - 1, (1 << 24) - 1, (1 << 32) - 1, (1 << 48) - 1
+_HEARTBEAT = struct.Struct(">BIII8s8sIHIIH")
+_PROBE = struct.Struct(">BH")
+
+
+class Type(IntEnum):
+    PADDING = 0
+    HEARTBEAT = 1
+    REKEY = 2
+    BYE = 3
+    PROBE = 4
+    PACKET = 8
+    SLICE = 9
+    REPAIR = 10
+
+
+class Reason(IntEnum):
+    """Of a BYE."""
+
+    END = 0
+    NO_PATH = 1
+    REFUSED = 2
+
+
+class FrameError(ValueError):
+    """An authentic plaintext that breaks the rules."""
+
+
+class Heartbeat(NamedTuple):
+    now: int
+    """Microseconds modulo 2^32, by the sender's monotonic clock."""
+    echo: int
+    hold: int
+    token: bytes
+    returned: bytes
+    received: int
+    bytes: int
+    highest: int
+    largest: int
+    closing: bool
+    """The sender wants no data on this path."""
+
+
+class Rekey(NamedTuple):
+    pass
+
+
+class Bye(NamedTuple):
+    reason: int
+
+
+class Probe(NamedTuple):
+    size: int
+
+
+Control = Heartbeat | Rekey | Bye | Probe
+
+
+def pack(frame: Control) -> bytes:
+    """A frame's bytes; numbers are cut to their field's width."""
+    match frame:
+        case Heartbeat():
+            return _HEARTBEAT.pack(
+                Type.HEARTBEAT << 4 | frame.closing,
+                frame.now & U32,
+                frame.echo & U32,
+                min(frame.hold, U32),
+                frame.token,
+                frame.returned,
+                frame.received & U32,
+                frame.bytes >> 32 & U16,
+                frame.bytes & U32,
+                frame.highest & U32,
+                min(frame.largest, U16),
+            )
+        case Rekey():
+            return bytes([Type.REKEY << 4])
+        case Bye():
+            return bytes([Type.BYE << 4, frame.reason])
+        case Probe():
+            return _PROBE.pack(Type.PROBE << 4, frame.size)
+
+
+def unpack(plaintext: bytes | memoryview) -> tuple[list[Control], int]:
+    """(control frames in order, where the data frame begins).
+
+    The second is the plaintext's length when there is none. Raises FrameError.
+    """
+    found: list[Control] = []
+    at, end = 0, len(plaintext)
+    while at < end:
+        kind, flags = plaintext[at] >> 4, plaintext[at] & 0xF
+        if kind >= Type.PACKET:
+            if kind > Type.REPAIR:
+                raise FrameError(f"a frame of the unknown type {kind}")
+            return found, at
+        if kind == Type.PADDING:
+            return found, end
+        if flags and kind != Type.HEARTBEAT:
+            raise FrameError(f"a frame of type {kind} with the unknown flags {flags}")
+        frame, at = _control(plaintext, at, kind)
+        found.append(frame)
+    return found, end
+
+
+def _control(plaintext: bytes | memoryview, at: int, kind: int) -> tuple[Control, int]:
+    """The control frame at `at`, and where it ends."""
+    try:
+        if kind == Type.HEARTBEAT:
+            first, now, echo, hold, token, returned, received, high, low, highest, largest = _HEARTBEAT.unpack_from(
+                plaintext, at
+            )
+            count = high << 32 | low
+            closing = bool(first & 1)
+            beat = Heartbeat(now, echo, hold, token, returned, received, count, highest, largest, closing)
+            return beat, at + _HEARTBEAT.size
+        if kind == Type.REKEY:
+            return Rekey(), at + 1
+        if kind == Type.BYE:
+            return Bye(plaintext[at + 1]), at + 2
+        if kind == Type.PROBE:
+            return Probe(_PROBE.unpack_from(plaintext, at)[1]), at + _PROBE.size
+    except (struct.error, IndexError):
+        raise FrameError(f"a frame of type {kind} that is cut off") from None
+    raise FrameError(f"a frame of the unknown type {kind}")

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A server's sessions with its clients: who may come in, replayed initiations, change of keys. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from netpath.bond import noise
+from netpath.bond.handshake import NO_PSK, VERSIONS, Answer, Cipher, HandshakeError, Responder, agreed
+from netpath.bond.session import Session
+
+LINGER = 10.0
+PENDING_TIME = 10.0
+"""Seconds for which a session to be waits for its first data datagram."""
+PENDING = 8
+"""Sessions to be of one client."""
+REMEMBERED = 64
+"""Ephemeral keys of a client: none of them begins a session twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One who may come in."""
+
+    name: str
+    public: bytes
+    psk: bytes = NO_PSK
+    addresses: tuple[bytes, ...] = ()
+    """Inner ones that it is told: 4 or 16 bytes and the prefix length."""
+    streams: int = 64
+
+
+@dataclass(slots=True)
+class Standing:
+    """A client's sessions."""
+
+    client: Client
+    current: Session | None = None
+    previous: Session | None = None
+    replaced: float = 0.0
+    """When `previous` was."""
+    pending: dict[int, Session] = field(default_factory=dict)
+    runs: dict[int, bytes] = field(default_factory=dict)
+    """Session's number -> the client's run."""
+    run: bytes = b""
+    """Of the current session."""
+    seen: dict[bytes, None] = field(default_factory=dict)
+
+
+class ServerSessions:
+    """All times are monotonic seconds, `random` gives so many random bytes."""
+
+    def __init__(
+        self,
+        static: X25519PrivateKey,
+        random: Callable[[int], bytes],
+        *,
+        addresses: Sequence[bytes] = (),
+        mtu: int = 1400,
+        ciphers: Sequence[Cipher] = tuple(Cipher),
+    ) -> None:
+        """`addresses`: the server's inner ones, 4 or 16 bytes."""
+        self._static = static
+        self._public = noise.public_bytes(static)
+        self._random = random
+        self._addresses = tuple(addresses)
+        self._mtu = mtu
+        self._ciphers = tuple(ciphers)
+        self._standings: dict[bytes, Standing] = {}
+        self._sessions: dict[int, tuple[Standing, Session]] = {}
+        self.rejected = 0
+        """Initiations that were dropped."""
+        self.strangers = 0
+        """Of those, authentic ones of keys that are not known here: a client that is missing in the configuration."""
+
+    def configure(self, clients: Mapping[bytes, Client]) -> list[Client]:
+        """Public key -> client; those that were there keep their sessions. Returns clients whose sessions ended."""
+        ended = []
+        for public, standing in list(self._standings.items()):
+            if (client := clients.get(public)) is None or client.psk != standing.client.psk:
+                self._drop(standing)
+                ended.append(standing.client)
+            else:
+                standing.client = client
+        for public, client in clients.items():
+            if public not in self._standings:
+                self._standings[public] = Standing(client)
+        return ended
+
+    def initiate(self, datagram: bytes, path: int, now: float) -> tuple[Client, bytes] | None:
+        """Take an initiation: (client, the response for it), or None. Bounding how often is the caller's."""
+        responder = Responder(self._static, self._public)
+        try:
+            offer = responder.read(datagram)
+            standing = self._standings.get(responder.client)
+            if standing is None:
+                self.strangers += 1
+                raise HandshakeError("a client that is not known here")
+            if responder.fresh in standing.seen:
+                raise HandshakeError("an initiation that was here before")
+            version, cipher = agreed(offer, self._ciphers)
+        except HandshakeError:
+            self.rejected += 1
+            return None
+        standing.seen[responder.fresh] = None
+        if len(standing.seen) > REMEMBERED:
+            del standing.seen[next(iter(standing.seen))]
+        self._forget_pending(standing, now)
+        number = self._new_number()
+        client = standing.client
+        answer = Answer(
+            version=version,
+            newest=VERSIONS[1],
+            cipher=cipher,
+            streams=min(client.streams, offer.streams),
+            mtu=self._mtu,
+            client=client.addresses,
+            server=self._addresses,
+        )
+        response, keys = responder.response(answer, client.psk, number, path)
+        session = Session(keys, number, responder.number, now)
+        standing.pending[number] = session
+        standing.runs[number] = offer.run
+        self._sessions[number] = standing, session
+        return client, response
+
+    def of(self, number: int, now: float) -> tuple[Standing, Session] | None:
+        """Whose a datagram for `number` is."""
+        found = self._sessions.get(number)
+        if found is None:
+            return None
+        standing, session = found
+        late = session is standing.previous and now - standing.replaced > LINGER
+        if late or session.dead(now) or (number in standing.pending and now - session.born > PENDING_TIME):
+            self._remove(standing, session)
+            return None
+        return found
+
+    def authentic(self, standing: Standing, session: Session, now: float) -> bool:
+        """`session` has opened a datagram. True when that has made it the client's session."""
+        if session.number not in standing.pending:
+            return False
+        del standing.pending[session.number]
+        if standing.previous is not None:
+            self._remove(standing, standing.previous)
+        standing.previous, standing.current, standing.replaced = standing.current, session, now
+        standing.run = standing.runs.pop(session.number)
+        return True
+
+    def standings(self) -> Sequence[Standing]:
+        """All clients, in the order of the configuration."""
+        return list(self._standings.values())
+
+    def _forget_pending(self, standing: Standing, now: float) -> None:
+        """Make room for one more."""
+        for number, session in list(standing.pending.items()):
+            if now - session.born > PENDING_TIME or len(standing.pending) >= PENDING:
+                self._remove(standing, session)
+                standing.runs.pop(number, None)
+
+    def _remove(self, standing: Standing, session: Session) -> None:
+        self._sessions.pop(session.number, None)
+        standing.pending.pop(session.number, None)
+        standing.runs.pop(session.number, None)
+        if standing.previous is session:
+            standing.previous = None
+        if standing.current is session:
+            standing.current = None
+
+    def _drop(self, standing: Standing) -> None:
+        for session in (*standing.pending.values(), standing.previous, standing.current):
+            if session is not None:
+                self._sessions.pop(session.number, None)
+        del self._standings[standing.client.public]
+
+    def _new_number(self) -> int:
+        while True:
+            number = int.from_bytes(self._random(4), "big")
+            if number and number not in self._sessions:
+                return number

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Data datagrams of one session: sealed and opened, with replay protection and the age of keys. No I/O."""
+
+from __future__ import annotations
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+
+from netpath.bond.handshake import Cipher, Keys
+from netpath.bond.replay import ReplayWindow
+from netpath.bond.wire import HEAD, Kind, pack_head, unpack_head
+
+REKEY_TIME = 120.0
+SEND_TIME = 180.0
+"""Seconds after which nobody sends with a key any more."""
+OPEN_TIME = 190.0
+REKEY_DATAGRAMS = 1 << 32
+REKEY_BYTES = 1 << 40
+_AEADS: dict[Cipher, type[AESGCM] | type[ChaCha20Poly1305]] = {
+    Cipher.AES256_GCM: AESGCM,
+    Cipher.CHACHA20_POLY1305: ChaCha20Poly1305,
+}
+
+
+class ExpiredError(Exception):
+    """The keys are too old to send with."""
+
+
+class Session:
+    """Keys and counters of one session. All times are monotonic seconds."""
+
+    def __init__(self, keys: Keys, own_number: int, peer_number: int, now: float) -> None:
+        self.number = own_number
+        """What the peer puts into the heads of what it sends."""
+        self.peer_number = peer_number
+        self.version = keys.version
+        self.born = now
+        self.confirmed = False
+        """Whether the peer has shown that it has the keys too."""
+        self.datagrams = 0
+        """Sealed, of all paths."""
+        self.bytes = 0
+        # One object for each direction: making one a datagram costs three times as much as using it.
+        aead = _AEADS[keys.cipher]
+        self._seal = aead(keys.send).encrypt
+        self._open = aead(keys.receive).decrypt
+        self._counters: dict[int, int] = {}
+        self._windows: dict[int, ReplayWindow] = {}
+
+    def seal(self, path: int, plaintext: bytes | memoryview, now: float) -> bytes:
+        """The datagram. Raises ExpiredError."""
+        if now - self.born > SEND_TIME:
+            raise ExpiredError
+        counter = self._counters.get(path, 0)
+        self._counters[path] = counter + 1
+        self.datagrams += 1
+        self.bytes += len(plaintext)
+        head = pack_head(self.peer_number, Kind.DATA, path, counter)
+        return head + self._seal(head, plaintext, None)
+
+    def open(self, datagram: bytes | memoryview, now: float) -> bytes | None:
+        """The plaintext; None for what is not authentic, was here before, or comes after the keys' time."""
+        path, counter = unpack_head(datagram)[2:]
+        window = self._windows.get(path)
+        if (window is not None and not window.fresh(counter)) or now - self.born > OPEN_TIME:
+            return None
+        try:
+            plaintext = self._open(datagram[:HEAD], datagram[HEAD:], None)
+        except InvalidTag:
+            return None
+        if window is None:  # only now: numbers of paths that a stranger invents must not fill the memory
+            window = self._windows[path] = ReplayWindow()
+        window.enter(counter)
+        self.confirmed = True
+        return plaintext
+
+    def sent(self, path: int) -> int:
+        """How many datagrams of `path` were sealed: the next one's counter."""
+        return self._counters.get(path, 0)
+
+    def highest(self, path: int) -> int:
+        """The highest counter that came in by `path`; -1: none."""
+        window = self._windows.get(path)
+        return -1 if window is None else window.highest
+
+    def worn(self, now: float) -> bool:
+        """Whether it is time for a new handshake."""
+        # What the peer sends, the peer counts, and asks by REKEY.
+        return now - self.born >= REKEY_TIME or self.datagrams >= REKEY_DATAGRAMS or self.bytes >= REKEY_BYTES
+
+    def dead(self, now: float) -> bool:
+        """Whether nothing can come of it any more."""
+        return now - self.born > OPEN_TIME
