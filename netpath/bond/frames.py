@@ -14,7 +14,7 @@ from typing import NamedTuple
 NO_ECHO = 0xFFFFFFFF
 """`hold` of a heartbeat before the first one of the peer has come."""
 U16, U24, U32, U48 = (1 << 16) - 1, (1 << 24) - 1, (1 << 32) - 1, (1 << 48) - 1
-_HEARTBEAT = struct.Struct(">BIII8s8sIHIIH")
+_HEARTBEAT = struct.Struct(">BIII8s8sIHIIIH")
 _PROBE = struct.Struct(">BH")
 
 
@@ -51,6 +51,8 @@ class Heartbeat(NamedTuple):
     received: int
     bytes: int
     highest: int
+    number: int
+    """Of the sender's next data frame."""
     largest: int
     closing: bool
     """The sender wants no data on this path."""
@@ -86,6 +88,7 @@ def pack(frame: Control) -> bytes:
                 frame.bytes >> 32 & U16,
                 frame.bytes & U32,
                 frame.highest & U32,
+                frame.number & U32,
                 min(frame.largest, U16),
             )
         case Rekey():
@@ -122,12 +125,12 @@ def _control(plaintext: bytes | memoryview, at: int, kind: int) -> tuple[Control
     """The control frame at `at`, and where it ends."""
     try:
         if kind == Type.HEARTBEAT:
-            first, now, echo, hold, token, returned, received, high, low, highest, largest = _HEARTBEAT.unpack_from(
-                plaintext, at
+            first, now, echo, hold, token, returned, received, high, low, highest, number, largest = (
+                _HEARTBEAT.unpack_from(plaintext, at)
             )
             count = high << 32 | low
             closing = bool(first & 1)
-            beat = Heartbeat(now, echo, hold, token, returned, received, count, highest, largest, closing)
+            beat = Heartbeat(now, echo, hold, token, returned, received, count, highest, number, largest, closing)
             return beat, at + _HEARTBEAT.size
         if kind == Type.REKEY:
             return Rekey(), at + 1

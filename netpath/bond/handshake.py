@@ -56,6 +56,7 @@ class Offer:
     ciphers: tuple[int, ...]
     """In the client's order; may have numbers that are not known here."""
     run: bytes
+    """Random, of the sender's process."""
     streams: int
 
 
@@ -67,6 +68,7 @@ class Answer:
     newest: int
     """The highest that the server speaks."""
     cipher: Cipher
+    run: bytes
     streams: int
     mtu: int
     client: tuple[bytes, ...]
@@ -168,6 +170,7 @@ class Responder:
         fields = _fields(
             (Field.VERSIONS, bytes((answer.version, answer.newest))),
             (Field.CIPHERS, bytes([answer.cipher])),
+            (Field.RUN, answer.run),
             (Field.STREAMS, answer.streams.to_bytes(2, "big")),
             (Field.MTU, answer.mtu.to_bytes(2, "big")),
             *((Field.CLIENT4 if len(a) == 5 else Field.CLIENT6, a) for a in answer.client),
@@ -263,7 +266,7 @@ def _answer(payload: bytes) -> Answer:
     fields = list(_read_fields(payload))
     found = dict(fields)
     version, newest = _number(found, Field.VERSIONS, 2)
-    streams, mtu = _number(found, Field.STREAMS, 2), _number(found, Field.MTU, 2)
+    run, streams, mtu = _number(found, Field.RUN, 8), _number(found, Field.STREAMS, 2), _number(found, Field.MTU, 2)
     client = [(4, value) for kind, value in fields if kind == Field.CLIENT4]
     client += [(16, value) for kind, value in fields if kind == Field.CLIENT6]
     server = tuple(value for kind, value in fields if kind == Field.SERVER)
@@ -281,6 +284,7 @@ def _answer(payload: bytes) -> Answer:
         version=version,
         newest=newest,
         cipher=cipher,
+        run=run,
         streams=int.from_bytes(streams, "big"),
         mtu=int.from_bytes(mtu, "big"),
         client=tuple(value for _, value in client),

@@ -66,6 +66,7 @@ class ServerSessions:
         self._static = static
         self._public = noise.public_bytes(static)
         self._random = random
+        self.run = random(8)
         self._addresses = tuple(addresses)
         self._mtu = mtu
         self._ciphers = tuple(ciphers)
@@ -115,6 +116,7 @@ class ServerSessions:
             version=version,
             newest=VERSIONS[1],
             cipher=cipher,
+            run=self.run,
             streams=min(client.streams, offer.streams),
             mtu=self._mtu,
             client=client.addresses,

@@ -23,6 +23,7 @@ heartbeats = st.builds(
     received=u32,
     bytes=u48,
     highest=u32,
+    number=u32,
     largest=u16,
     closing=st.booleans(),
 )

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Each flow in its order (docs/bond-protocol.md, "Data frames"). Pure: times are the caller's monotonic seconds.
+
+One flow never waits for another. What is missing is given up as soon as it is known to be lost, not only when a timeout
+has passed: paths keep the order of what goes by them, so when each has brought something sent later, nothing earlier is
+under way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+from netpath.bond.dataframes import FLOWS, NUMBERS, ORDERS
+
+T = TypeVar("T")
+MOST_WAITING = 8192
+"""Frames of one flow that wait; then what is missing before them is given up."""
+_HALF_ORDERS, _HALF_NUMBERS = ORDERS // 2, NUMBERS // 2
+
+
+class _Gap(Generic[T]):
+    """A flow in which something is missing."""
+
+    __slots__ = ("first", "waiting")
+
+    def __init__(self, first: int) -> None:
+        self.waiting: dict[int, tuple[float, int, T | None]] = {}
+        """Order -> (when it came, its number, the item; None: delivered already)."""
+        self.first = first
+        """The order of the earliest frame that waits: looked for only when that one goes."""
+
+
+class Reorder(Generic[T]):
+    """`push` what arrives; deliver what `push`, `passed` and `expire` return, in that order."""
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
+        """Seconds that a frame waits at most for earlier ones of its flow. May be changed at any time."""
+        self.given_up = 0
+        """Orders that were missing when their time was up."""
+        self.late = 0
+        """Frames that came after that."""
+        self._next = [0] * FLOWS
+        self._gaps: dict[int, _Gap[T]] = {}
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything waits: only then `passed` and `expire` need to be called."""
+        return bool(self._gaps)
+
+    def push(self, flow: int, order: int, number: int, item: T, now: float, *, loose: bool = False) -> Sequence[T]:
+        """What may be delivered now that this has come. `loose`: it need not wait itself."""
+        expected = self._next[flow]
+        if order == expected and flow not in self._gaps:
+            self._next[flow] = (order + 1) % ORDERS
+            return (item,)
+        ahead = (order - expected) % ORDERS
+        if ahead >= _HALF_ORDERS:
+            self.late += 1
+            return (item,)
+        gap = self._gaps.get(flow)
+        if gap is None:
+            gap = self._gaps[flow] = _Gap(order)
+        elif ahead < (gap.first - expected) % ORDERS:
+            gap.first = order
+        gap.waiting[order] = now, number, None if loose else item
+        ready: list[T] = [item] if loose else []
+        if order == expected:
+            self._drain(flow, gap, ready)
+        elif len(gap.waiting) > MOST_WAITING:
+            self._skip(flow, gap, ready)
+        return ready
+
+    def passed(self, number: int) -> Sequence[T]:
+        """Every data frame before `number` has arrived or is lost."""
+        ready: list[T] = []
+        for flow, gap in list(self._gaps.items()):
+            while flow in self._gaps:
+                # Whatever is missing before that frame was sent before it.
+                if (number - gap.waiting[gap.first][1]) % NUMBERS >= _HALF_NUMBERS:
+                    break
+                self._skip(flow, gap, ready)
+        return ready
+
+    def due(self) -> float | None:
+        """When `expire` has something to do; None: never."""
+        times = [gap.waiting[gap.first][0] for gap in self._gaps.values()]
+        return min(times) + self.timeout if times else None
+
+    def expire(self, now: float) -> Sequence[T]:
+        """What has waited for too long, with all that it held up."""
+        ready: list[T] = []
+        for flow, gap in list(self._gaps.items()):
+            while flow in self._gaps and gap.waiting[gap.first][0] + self.timeout <= now:
+                self._skip(flow, gap, ready)
+        return ready
+
+    def reset(self) -> Sequence[T]:
+        """The sender has begun anew: everything that waits, and all counting from 0."""
+        ready: list[T] = []
+        for flow, gap in list(self._gaps.items()):
+            while flow in self._gaps:
+                self._skip(flow, gap, ready)
+        self._next = [0] * FLOWS
+        return ready
+
+    def _skip(self, flow: int, gap: _Gap[T], ready: list[T]) -> None:
+        """Give up what is missing before the earliest frame that waits."""
+        self.given_up += (gap.first - self._next[flow]) % ORDERS
+        self._next[flow] = gap.first
+        self._drain(flow, gap, ready)
+
+    def _drain(self, flow: int, gap: _Gap[T], ready: list[T]) -> None:
+        """Deliver from the next order on until something is missing."""
+        waiting, order = gap.waiting, self._next[flow]
+        while (found := waiting.pop(order, None)) is not None:
+            if found[2] is not None:
+                ready.append(found[2])
+            order = (order + 1) % ORDERS
+        self._next[flow] = order
+        if waiting:
+            gap.first = min(waiting, key=lambda found: (found - order) % ORDERS)
+        else:
+            del self._gaps[flow]
