@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How fast a path may be sent on: its capacity, found by what the other end reports. Pure.
 
-The idea: while a queue stands before the bottleneck, what arrives is exactly what the bottleneck carries. So a rate that
-is a little too high is told by growing delay long before anything is lost, the reports of that time measure the capacity,
-and from then on a little less than that is sent, which empties the queue. From time to time it is tried whether there is
-more by now.
+The idea: while a queue stands before the bottleneck, what arrives is exactly what the bottleneck carries. So a rate
+that is a little too high is told by growing delay long before anything is lost, the reports of that time measure the
+capacity, and from then on a little less than that is sent, which empties the queue. From time to time it is tried
+whether there is more by now.
 
 Every constant:
   TARGET   of delay beyond the least one: with more, a queue stands. Above what timers and bursts of a path make of it.
-  MARGIN   of the measured capacity that is used: the rest empties the queue and is for heartbeats. 1.5 % is what striping
-           costs at most.
-  GROWTH   while looking for more, every STEP reports: time enough to see what the last step did, so that the queue which
-           tells the end of it is a few milliseconds long, and fits where buffers are small.
+  MARGIN   of the measured capacity that is used: the rest empties the queue and is for heartbeats. 1.5 % is what
+           striping costs at most.
+  GROWTH   while looking for more, every STEP reports: time enough to see what the last step did, so that the queue
+           which tells the end of it is a few milliseconds long, and fits where buffers are small.
   START    with nothing known: each report that shows no queue doubles.
   HOLD     seconds between two tries for more.
   MEMORY   seconds after which the least delay seen is forgotten: routes change.
@@ -74,8 +74,8 @@ class Rate:
     def report(self, delivered: float, sent: float, loss: float, delay: float, now: float) -> None:
         """What came of the time since the last report.
 
-        delivered, sent: bytes a second that arrived, and that were sent in the time that the report is of; loss: part of
-        the datagrams; delay: any measure of the way's time in seconds of which only differences count (a round trip).
+        delivered, sent: bytes a second that arrived, and that were sent in the time that the report is of; loss: part
+        of the datagrams; delay: any measure of the way in seconds of which only differences count (a round trip).
         """
         self._recent.append(delay)
         self.delay = min(self._recent) - self._least_delay(delay, now)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The estimate of a path's capacity against simulated bottlenecks: how much of it is used, and how long the queue is."""
+"""The estimate of a path's capacity against simulated bottlenecks: how much of it is used, how long the queue is."""
 
 from __future__ import annotations
 
