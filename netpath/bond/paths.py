@@ -223,7 +223,7 @@ class Path:
         return was_up
 
     def suspect(self, now: float) -> bool:
-        """Whether heartbeats are overdue: nothing should be risked on it. A busy path is known so within some 0.15 s."""
+        """Whether heartbeats are overdue: nothing should be risked on it. A busy path is known so in some 0.15 s."""
         wait = SUSPECT * self._gap + (self.round_trip or INTERVAL) + 4 * self.variance
         return now - self._reported > wait
 

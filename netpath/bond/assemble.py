@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Slices that arrive in order, put together to packets for the kernel, as large as possible. Pure, hot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from netpath.bond.dataframes import HEAD, HEADER, ORDERS
+from netpath.bond.slices import MOST_SLICES, Head, SliceError, read_block, run
+
+Write = Callable[[Sequence[bytes | memoryview]], None]
+"""Takes virtio_net_hdr, headers and payload of one packet, as the buffers of one write."""
+
+
+class _Stream:
+    """What is known of the packet that a flow's slices belong to."""
+
+    __slots__ = ("base", "begun", "end", "head", "parts")
+
+    def __init__(self) -> None:
+        self.head: Head | None = None
+        self.base = 0
+        """Order of slice 0."""
+        self.begun = 0
+        """Order of the first part."""
+        self.end = -1
+        """Order that comes next if nothing is missing; -1: nothing is under way."""
+        self.parts: list[memoryview] = []
+
+
+class Assembler:
+    """`add` each slice in the order of its flow, `flush` when no more come at the moment."""
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self._streams: dict[int, _Stream] = {}
+        self._open: dict[int, _Stream] = {}
+        """Those that have parts with a head: what `flush` writes."""
+        self.headless = 0
+        """Slices that were dropped because neither head of their packet came."""
+        self.faulty = 0
+
+    def add(self, flow: int, order: int, frame: bytes) -> None:
+        """A SLICE frame, whole."""
+        stream = self._streams.get(flow)
+        if stream is None:
+            stream = self._streams[flow] = _Stream()
+        if not frame[0] & HEAD:
+            if order == stream.end and stream.parts:
+                stream.parts.append(memoryview(frame)[HEADER:])
+                stream.end = (order + 1) % ORDERS
+                return
+            self._interrupted(flow, stream, order)
+            stream.parts.append(memoryview(frame)[HEADER:])
+            stream.end = (order + 1) % ORDERS
+            if stream.head is not None:
+                self._open[flow] = stream
+            elif len(stream.parts) > MOST_SLICES:
+                self._drop(stream)
+            return
+        self._with_head(flow, stream, order, frame)
+
+    def flush(self) -> None:
+        """Write all that can be written."""
+        for stream in self._open.values():
+            self._emit(stream)
+        self._open.clear()
+
+    def forget(self) -> None:
+        """The sender has begun anew."""
+        self.flush()
+        self._streams.clear()
+
+    def _with_head(self, flow: int, stream: _Stream, order: int, frame: bytes) -> None:
+        try:
+            index, head, at = read_block(frame, HEADER)
+        except SliceError:
+            self.faulty += 1
+            return
+        base = (order - index) % ORDERS
+        if stream.head is None and index and order == stream.end and stream.parts:
+            # The first slice was lost: its successors have waited for this, the last one.
+            if (stream.begun - base) % ORDERS >= head.slices:
+                self._drop(stream)
+        elif stream.head is not head and (stream.base != base or stream.head is None or order != stream.end):
+            self._interrupted(flow, stream, order)
+        stream.head, stream.base = head, base
+        if not stream.parts:
+            stream.begun = order
+        stream.parts.append(memoryview(frame)[at:])
+        stream.end = (order + 1) % ORDERS
+        self._open[flow] = stream
+        if index == head.slices - 1:
+            self._emit(stream)
+            del self._open[flow]
+            stream.head, stream.end = None, -1
+
+    def _interrupted(self, flow: int, stream: _Stream, order: int) -> None:
+        """`order` does not follow what is there: write or drop that; what is known of the packet stays."""
+        if stream.parts:
+            if stream.head is not None:
+                self._emit(stream)
+                self._open.pop(flow, None)
+            else:
+                self._drop(stream)
+        if stream.head is not None and (order - stream.base) % ORDERS >= stream.head.slices:
+            stream.head = None
+        stream.begun = order
+
+    def _drop(self, stream: _Stream) -> None:
+        self.headless += len(stream.parts)
+        stream.parts.clear()
+
+    def _emit(self, stream: _Stream) -> None:
+        """Write the parts, which are neighbours, as one packet; the next part begins where they end."""
+        head, parts = stream.head, stream.parts
+        if head is None or not parts:
+            return
+        first = (stream.begun - stream.base) % ORDERS
+        last = first + len(parts) - 1
+        if last >= head.slices or any(
+            len(part) != head.length(first + n) for n, part in ((0, parts[0]), (len(parts) - 1, parts[-1]))
+        ):
+            self.faulty += 1
+        else:
+            vnet, headers = run(head, first, last)
+            self._write([vnet, headers, *parts])
+        stream.begun = (stream.begun + len(parts)) % ORDERS
+        stream.parts = []
