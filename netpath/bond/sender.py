@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Inner packets -> sealed datagrams, path by path. No I/O; the hot way out.
+
+What one packet of the device becomes is a list of trains: datagrams of one size (the last may be shorter) for one path,
+which one send of the kernel's takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from netpath.bond.dataframes import COPY, FLOWS, HEAD, HEADER, LOOSE, NUMBERS, ORDERS, PACKET, PARTIAL, SLICE, flow_of
+from netpath.bond.schedule import Mode, Scheduler
+from netpath.bond.session import Session
+from netpath.bond.slices import NEEDS_CSUM, VNET, Head, SliceError, plan
+from netpath.bond.wire import HEAD as WIRE_HEAD
+from netpath.bond.wire import TAG
+
+SMALL = 300
+"""Bytes of an inner packet that does not wait for others: calls, games, questions to name servers, acknowledgements."""
+_STEP = 1 << 48 | 1
+"""Added to a data frame's header as a number: the next order, the next number."""
+_GSO_TYPE, _FLAGS = 1, 0
+
+
+class Train(NamedTuple):
+    path: int
+    buffers: list[bytes]
+    """Head and sealed rest of each datagram, one after another."""
+    segment: int
+    """Bytes of each datagram but perhaps the last."""
+    size: int
+    """Bytes of all, with IP and UDP headers."""
+
+
+class Outlet(Protocol):
+    """What the sender needs to know of a path."""
+
+    @property
+    def room(self) -> int:
+        """Bytes of the largest datagram."""
+
+    @property
+    def overhead(self) -> int:
+        """Bytes of IP and UDP header."""
+
+
+@dataclass(slots=True)
+class Counts:
+    packets: int = 0
+    bytes: int = 0
+    dropped: int = 0
+    """For want of a path, or too large."""
+
+
+class Sender:
+    """One direction of one bond."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+        self.outlets: Mapping[int, Outlet] = {}
+        """Usable paths by number."""
+        self.number = 0
+        """Of the next data frame."""
+        self.counts = Counts()
+        self.protect: Callable[[int, bytes], None] | None = None
+        """Called with number and bytes of each data frame that is sent, where there is error correction."""
+        self._orders = [0] * FLOWS
+
+    def room(self) -> int:
+        """Bytes of a plaintext that every usable path takes; 0 without one."""
+        return min((outlet.room for outlet in self.outlets.values()), default=0) - WIRE_HEAD - TAG
+
+    def packet(self, buffer: memoryview, session: Session, now: float) -> list[Train]:
+        """What `buffer` (virtio_net_hdr and IP packet) is sent as. Raises ExpiredError."""
+        self.counts.packets += 1
+        self.counts.bytes += len(buffer) - VNET.size
+        if self.scheduler.empty:
+            self.counts.dropped += 1
+            return []
+        packet = bytes(buffer[VNET.size :])
+        flow = flow_of(packet)
+        room = self.room()
+        if buffer[_GSO_TYPE]:
+            try:
+                head = plan(bytes(buffer[: VNET.size]), packet, room - HEADER)
+            except SliceError:
+                self.counts.dropped += 1
+                return []
+            return self._slices(head, packet, flow, session, now)
+        return self._whole(buffer, packet, flow, session, now)
+
+    def _whole(self, buffer: memoryview, packet: bytes, flow: int, session: Session, now: float) -> list[Train]:
+        first = PACKET
+        extra = b""
+        if buffer[_FLAGS] & NEEDS_CSUM:
+            first |= PARTIAL
+            *_, start, offset = VNET.unpack_from(buffer)
+            extra = bytes((start & 0xFF, offset & 0xFF))
+        if len(packet) <= SMALL:
+            first |= LOOSE
+        if HEADER + len(extra) + len(packet) > self.room():
+            self.counts.dropped += 1
+            return []
+        size = WIRE_HEAD + HEADER + len(extra) + len(packet) + TAG
+        paths = self.scheduler.split(1, size + 28, now)
+        if len(paths) > 1:
+            first |= COPY
+        frame = self._next_header(first, flow, 1).to_bytes(HEADER, "big") + extra + packet
+        if self.protect is not None:
+            self.protect((self.number - 1) % NUMBERS, frame)
+        return [self._train(path, [frame], size, session, now) for path, _ in paths]
+
+    def _slices(self, head: Head, packet: bytes, flow: int, session: Session, now: float) -> list[Train]:
+        count, start = head.slices, len(head.headers)
+        segment = WIRE_HEAD + HEADER + TAG + min(head.size, head.total + head.overhead)
+        paths = self.scheduler.split(count, segment + 28, now)
+        redundant = self.scheduler.mode is Mode.REDUNDANT and len(paths) > 1
+        frames = self._frames(head, packet, start, flow, SLICE | (COPY if redundant else 0))
+        if self.protect is not None:
+            for n, frame in enumerate(frames):
+                self.protect((self.number - count + n) % NUMBERS, frame)
+        if redundant:
+            return [self._train(path, frames, segment, session, now) for path, _ in paths]
+        trains, at = [], 0
+        for path, many in paths:
+            trains.append(self._train(path, frames[at : at + many], segment, session, now))
+            at += many
+        return trains
+
+    def _frames(self, head: Head, packet: bytes, start: int, flow: int, first: int) -> list[bytes]:
+        """Every slice's frame."""
+        count, size, overhead = head.slices, head.size, head.overhead
+        value = self._next_header(first, flow, count)
+        if count == 1:
+            return [(value | HEAD << 72).to_bytes(HEADER, "big") + head.block(0) + packet[start:]]
+        # The orders or numbers of one packet pass their ends once in a long while.
+        wraps = (value >> 48 & 0xFFFFFF) + count > ORDERS or (value & 0xFFFFFFFF) + count > NUMBERS
+        values = [_added(value, n) for n in range(count)] if wraps else [value + n * _STEP for n in range(count)]
+        at = start + size - overhead
+        frames = [(values[0] | HEAD << 72).to_bytes(HEADER, "big") + head.block(0) + packet[start:at]]
+        for value in values[1:-1]:
+            frames.append(value.to_bytes(HEADER, "big") + packet[at : at + size])
+            at += size
+        frames.append((values[-1] | HEAD << 72).to_bytes(HEADER, "big") + head.block(count - 1) + packet[at:])
+        return frames
+
+    def _next_header(self, first: int, flow: int, count: int) -> int:
+        """The header, as a number, of the first of `count` data frames of a flow."""
+        order, number = self._orders[flow], self.number
+        self._orders[flow] = (order + count) % ORDERS
+        self.number = (number + count) % NUMBERS
+        return first << 72 | order << 48 | flow << 32 | number
+
+    def _train(self, path: int, frames: list[bytes], segment: int, session: Session, now: float) -> Train:
+        buffers = session.seal_all(path, frames, now)
+        overhead = self.outlets[path].overhead * len(frames)
+        return Train(path, buffers, segment, sum(map(len, buffers)) + overhead)
+
+
+def _added(value: int, n: int) -> int:
+    """The header of the n-th frame after that of `value`, over the ends of orders and numbers."""
+    order = ((value >> 48 & 0xFFFFFF) + n) % ORDERS
+    number = ((value & 0xFFFFFFFF) + n) % NUMBERS
+    return value >> 72 << 72 | order << 48 | (value >> 32 & 0xFFFF) << 32 | number
