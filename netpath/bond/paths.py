@@ -38,8 +38,12 @@ class State(StrEnum):
 class Path:
     """One path of one session pair."""
 
-    def __init__(self, number: int, address: PeerAddress, mtu: MtuSearch, rate: Rate, now: float) -> None:
+    def __init__(
+        self, number: int, address: PeerAddress, mtu: MtuSearch, rate: Rate, now: float, *, overhead: int = 28
+    ) -> None:
+        """`overhead`: bytes of IP and UDP header of each datagram."""
         self.number = number
+        self.overhead = overhead
         self.address = address
         self.mtu = mtu
         self.rate = rate
@@ -59,8 +63,8 @@ class Path:
         self.received_bytes = 0
         """With IP and UDP headers."""
         self.sent_bytes = 0
-        self.peer_number = 0
-        """Of the peer's next data frame when it sent its newest heartbeat here."""
+        self.brought = 0
+        """Data frames before this number (a count that does not wrap) are not under way here any more."""
         self.largest_probe = 0
         self.heard = now
         """When the last authentic datagram came."""
@@ -80,6 +84,27 @@ class Path:
         self._speed_in = 0.0
         self._last_beat = -INTERVAL
 
+    # What the scheduler and the sender want to know.
+
+    @property
+    def speed(self) -> float:
+        """Bytes a second that may be sent."""
+        return self.rate.rate
+
+    @property
+    def way(self) -> float:
+        """Seconds one way, as half a round trip."""
+        return (self.round_trip or INTERVAL) / 2
+
+    @property
+    def loss(self) -> float:
+        return self.loss_out
+
+    @property
+    def room(self) -> int:
+        """Bytes of the largest datagram."""
+        return self.mtu.size
+
     # What comes in.
 
     def arrived(self, size: int, now: float) -> None:
@@ -97,7 +122,6 @@ class Path:
             return False
         self._peer_beat = frame.now, now
         self.closing = frame.closing
-        self.peer_number = frame.number
         self.mtu.confirmed(frame.largest)
         if frame.hold != NO_ECHO:
             self._measure(frame, now)
@@ -135,7 +159,8 @@ class Path:
         offered = self._offered(end - passed, end)
         # The way out alone: when ours arrived by the peer's clock, less when it was sent by ours.
         way = (frame.now - frame.hold - frame.echo) % _WRAP
-        self.rate.report(delivered, offered, loss, (way - _WRAP if way >= _WRAP // 2 else way) / 1e6, now)
+        delay = (way - _WRAP if way >= _WRAP // 2 else way) / 1e6
+        self.rate.report(now, passed, delivered=delivered, sent=offered, loss=loss, delay=delay)
 
     def _offered(self, begin: float, end: float) -> float:
         """Bytes a second that were sent between two times."""

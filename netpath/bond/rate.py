@@ -37,10 +37,16 @@ BUSY = 0.85
 """Part of the rate that must have been asked for, or a report says nothing of the capacity."""
 LOSS = 0.02
 """Part lost, above what usually is, that tells of a full path without a queue (a policer)."""
+FLOODED = 0.7
+"""When only such a part arrives, it is too much, whatever the delay."""
 GROWN = 1.03
 """While this much more arrives than before, the path is not full, whatever is lost."""
+WINDOW = 0.1
+"""Seconds that reports are looked at together: a device hands over bursts of many datagrams."""
 RECENT = 3
-"""Reports of which the least delay counts: jitter alone is no queue."""
+"""Reports at least of which the least delay counts: jitter alone is no queue."""
+DROP = 0.7
+"""At most so much less at a time: a machine that was busy for a moment must not undo what was learned."""
 
 
 class Rate:
@@ -69,36 +75,46 @@ class Rate:
         """Part that is lost anyway. It follows quickly: loss that stays when less is sent is no sign of a full path."""
         self._delivered = 0.0
         """By the report before."""
-        self._recent = deque[float](maxlen=RECENT)
+        self._window: deque[tuple[float, float, float, float]] = deque()
+        """Of the last reports: seconds, bytes delivered, bytes sent, delay."""
+        self._settled = 0.0
+        """Until then the last reduction has not shown what it does."""
 
-    def report(self, delivered: float, sent: float, loss: float, delay: float, now: float) -> None:
-        """What came of the time since the last report.
+    def report(self, now: float, passed: float, *, delivered: float, sent: float, loss: float, delay: float) -> None:
+        """What came of the time since the last report, `passed` seconds.
 
         delivered, sent: bytes a second that arrived, and that were sent in the time that the report is of; loss: part
         of the datagrams; delay: any measure of the way in seconds of which only differences count (a round trip).
         """
-        self._recent.append(delay)
-        self.delay = min(self._recent) - self._least_delay(delay, now)
-        queued = self.delay > TARGET
+        self._window.append((passed, delivered * passed, sent * passed, delay))
+        span = sum(entry[0] for entry in self._window)
+        while len(self._window) > RECENT and span - self._window[0][0] >= WINDOW:
+            span -= self._window.popleft()[0]
+        self.delay = min(entry[3] for entry in self._window) - self._least_delay(delay, now)
+        delivered = sum(entry[1] for entry in self._window) / span
+        sent = sum(entry[2] for entry in self._window) / span
+        queued = self.delay > TARGET or delivered < FLOODED * sent
         busy = sent >= BUSY * self.rate
         grown = delivered > GROWN * self._delivered
         policed = busy and loss > self._usual_loss + LOSS and not grown
         self._usual_loss += (loss - self._usual_loss) / 4
         self._delivered = delivered
         if queued or policed:
-            self._full(delivered, sent, now)
+            self._full(delivered, now)
         elif busy:
             self._free(now)
         self.rate = min(max(self.rate, LEAST), self.cap)
 
-    def _full(self, delivered: float, sent: float, now: float) -> None:
-        """A queue stands: what was delivered is the capacity."""
-        if sent >= BUSY * min(self.rate, self.capacity or self.rate) or delivered < sent:
-            self.capacity = delivered
-            drain = 1.0 - min(0.5, max(0.0, (self.delay - TARGET / 2) / 0.2))
-            self.rate = delivered * MARGIN * drain
+    def _full(self, delivered: float, now: float) -> None:
+        """A queue stands: what was delivered is the capacity. Less is sent, but once for each time of looking."""
         self._looking = self._doubling = False
         self._next_look = now + HOLD
+        if now < self._settled:
+            return
+        self._settled = now + WINDOW
+        drain = 1.0 - min(0.5, max(0.0, (self.delay - TARGET / 2) / 0.2))
+        self.capacity = max(delivered, DROP * (self.capacity or delivered))
+        self.rate = max(delivered * MARGIN * drain, DROP * self.rate)
 
     def _free(self, now: float) -> None:
         """All that was asked for goes through without waiting."""

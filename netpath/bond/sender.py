@@ -7,7 +7,7 @@ which one send of the kernel's takes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -33,6 +33,8 @@ class Train(NamedTuple):
     """Bytes of each datagram but perhaps the last."""
     size: int
     """Bytes of all, with IP and UDP headers."""
+    frames: list[bytes]
+    """What is sealed in them."""
 
 
 class Outlet(Protocol):
@@ -91,6 +93,19 @@ class Sender:
                 return []
             return self._slices(head, packet, flow, session, now)
         return self._whole(buffer, packet, flow, session, now)
+
+    def again(self, frames: Sequence[bytes], session: Session, now: float) -> list[Train]:
+        """Data frames that were sent before, once more, by whatever path is best now."""
+        trains = []
+        for frame in frames:
+            if self.scheduler.empty:
+                break
+            copy = bytes((frame[0] | COPY,)) + frame[1:]
+            size = WIRE_HEAD + len(copy) + TAG
+            trains += [
+                self._train(path, [copy], size, session, now) for path, _ in self.scheduler.split(1, size + 28, now)
+            ]
+        return trains
 
     def _whole(self, buffer: memoryview, packet: bytes, flow: int, session: Session, now: float) -> list[Train]:
         first = PACKET
@@ -157,7 +172,7 @@ class Sender:
     def _train(self, path: int, frames: list[bytes], segment: int, session: Session, now: float) -> Train:
         buffers = session.seal_all(path, frames, now)
         overhead = self.outlets[path].overhead * len(frames)
-        return Train(path, buffers, segment, sum(map(len, buffers)) + overhead)
+        return Train(path, buffers, segment, sum(map(len, buffers)) + overhead, frames)
 
 
 def _added(value: int, n: int) -> int:

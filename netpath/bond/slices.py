@@ -103,7 +103,8 @@ def _check(index: int, head: Head, length: int) -> None:
         and index in (0, head.slices - 1)
         and (head.slices == 1 or head.size > head.overhead)
         and 0 < head.length(head.slices - 1) <= head.size
-        and length + head.total <= 0xFFFF
+        and int.from_bytes(headers[2:4] if version == 4 else headers[4:6], "big")
+        == length + head.total - (0 if version == 4 else 40)
     )
     if not fine:
         raise SliceError("a head block that cannot be")

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""UDP sockets of paths: bound to an uplink, many datagrams by one call (UDP_SEGMENT and UDP_GRO, linux/udp.h)."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+_SOL_UDP = 17
+_UDP_SEGMENT, _UDP_GRO = 103, 104
+_IP_MTU_DISCOVER, _IP_PMTUDISC_PROBE = 10, 3
+_IPV6_MTU_DISCOVER, _IPV6_PMTUDISC_PROBE = 23, 3
+_SO_MARK = 36
+_SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
+BUFFER = 4 * 1024 * 1024
+TRAIN = 60_000
+"""Bytes of one send: with headers it must stay below 64 KiB, or the kernel segments it the slow way."""
+SEGMENTS = 64
+"""Datagrams of one send (UDP_MAX_SEGMENTS of kernels before 6.9)."""
+LARGEST = 65536
+OVERHEAD = {socket.AF_INET: 28, socket.AF_INET6: 48}
+"""Bytes of IP and UDP header."""
+_TRANSIENT = {
+    errno.EAGAIN,
+    errno.ENOBUFS,
+    errno.EPERM,
+    errno.ENETUNREACH,
+    errno.EHOSTUNREACH,
+    errno.ENETDOWN,
+    errno.ECONNREFUSED,
+    errno.EADDRNOTAVAIL,
+    errno.ENODEV,
+    errno.EINVAL,
+    errno.EMSGSIZE,
+    errno.EIO,
+}
+"""A firewall, a route, a link: datagrams are lost, and the path's heartbeats will tell."""
+
+Address = tuple[str, int] | tuple[str, int, int, int]
+
+
+class Batch(NamedTuple):
+    data: memoryview
+    """One datagram after another; valid until the next read."""
+    segment: int
+    """Bytes of each but perhaps the last."""
+    address: Address
+
+
+class Link:
+    """One UDP socket."""
+
+    def __init__(
+        self,
+        family: int,
+        *,
+        device: str | None = None,
+        mark: int = 0,
+        source: str | None = None,
+        port: int = 0,
+    ) -> None:
+        """Raises OSError."""
+        self.family = family
+        self.overhead = OVERHEAD[socket.AddressFamily(family)]
+        self.sock = sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        try:
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _IPV6_PMTUDISC_PROBE)
+            else:
+                sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_PROBE)
+            if mark:
+                sock.setsockopt(socket.SOL_SOCKET, _SO_MARK, mark)
+            if device is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
+            for option in (_SO_RCVBUFFORCE, _SO_SNDBUFFORCE):
+                sock.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+            self.gro = _tried(sock, _UDP_GRO, 1)
+            self.gso = _tried(sock, _UDP_SEGMENT, 0)
+            if source is not None or port:
+                sock.bind((source or ("::" if family == socket.AF_INET6 else ""), port))
+        except OSError:
+            sock.close()
+            raise
+        self._buffer = bytearray(LARGEST)
+        self._view = memoryview(self._buffer)
+        self.lost = 0
+        """Sends that the kernel refused."""
+
+    def fileno(self) -> int:
+        return self.sock.fileno()
+
+    def close(self) -> None:
+        self.sock.close()
+
+    def send(self, buffers: Sequence[bytes], segment: int, address: Address, each: int = 1) -> None:
+        """Datagrams of `segment` bytes (the last one may be shorter), each of `each` buffers."""
+        count = len(buffers) // each
+        at_once = min(SEGMENTS, max(1, TRAIN // segment)) if self.gso else 1
+        for begin in range(0, count, at_once):
+            part = buffers[begin * each : (begin + at_once) * each]
+            segmented = len(part) > each
+            control = [(_SOL_UDP, _UDP_SEGMENT, struct.pack("=H", segment))] if segmented else []
+            try:
+                self.sock.sendmsg(part, control, 0, address)
+            except OSError as error:
+                if error.errno not in _TRANSIENT:
+                    raise
+                self.lost += 1
+
+    def receive(self) -> Batch | None:
+        """What has come; None: nothing (more). Errors that ICMP brought are skipped. Raises OSError."""
+        while True:
+            try:
+                count, control, _, address = self.sock.recvmsg_into([self._buffer], 64)
+            except BlockingIOError:
+                return None
+            except OSError as error:
+                if error.errno not in _TRANSIENT:
+                    raise
+                continue
+            segment = count
+            for level, kind, data in control:
+                if level == _SOL_UDP and kind == _UDP_GRO:
+                    segment = struct.unpack("=i", data[:4])[0]
+            return Batch(self._view[:count], segment or 1, address)
+
+
+def _tried(sock: socket.socket, option: int, value: int) -> bool:
+    """Set an option that older kernels do not have."""
+    try:
+        sock.setsockopt(_SOL_UDP, option, value)
+    except OSError:
+        return False
+    return True

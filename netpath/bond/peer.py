@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One far end: its paths, and data both ways. The same for client and server, but for who makes sessions. No I/O."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from netpath.bond.addresses import NO_TOKEN, PeerAddress
+from netpath.bond.dataframes import NUMBERS
+from netpath.bond.frames import Bye, FrameError, Heartbeat, Probe, Reason, Rekey, Type, pack, unpack
+from netpath.bond.mtu import MtuSearch
+from netpath.bond.paths import Path, State
+from netpath.bond.rate import Rate
+from netpath.bond.receiver import Receiver
+from netpath.bond.schedule import Scheduler
+from netpath.bond.sender import Sender, Train
+from netpath.bond.session import Session
+from netpath.bond.wire import HEAD, TAG
+
+KEPT = 8 * 1024 * 1024
+"""Bytes of data frames of one path that are kept until the peer has reported: what is sent again when it dies."""
+SPREAD = (0.02, 0.5)
+"""Seconds: the least and the most that frames wait for earlier ones of their flow."""
+
+
+class Datagram(NamedTuple):
+    path: int
+    address: Hashable
+    data: bytes
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Data frames of a path that the peer has not reported yet."""
+
+    trains: deque[tuple[int, list[bytes]]]
+    """(counter of the last datagram, its frames)."""
+    size: int = 0
+
+
+class Peer:
+    """`opened` for each plaintext that came, `packet` for each packet of the device, `tick` when `due`."""
+
+    def __init__(
+        self,
+        random: Callable[[int], bytes],
+        scheduler: Scheduler,
+        write: Callable[[Sequence[bytes | memoryview]], None],
+        *,
+        streams: int = 64,
+    ) -> None:
+        self._random = random
+        self.session: Session | None = None
+        """What is sent with."""
+        self.paths: dict[int, Path] = {}
+        self.sender = Sender(scheduler)
+        self.receiver = Receiver(write)
+        self.streams = streams
+        self.faulty = 0
+        """Authentic plaintexts that broke the rules."""
+        self.sent_again = 0
+        """Data frames."""
+        self.wants_keys = False
+        """The peer has asked for a handshake."""
+        self.ended: int | None = None
+        """Reason of a BYE of the whole session."""
+        self._kept: dict[int, _Kept] = {}
+        self._again: list[Train] = []
+
+    def add_path(
+        self,
+        number: int,
+        address: Hashable | None,
+        largest: int,
+        overhead: int,
+        now: float,
+        *,
+        cap: float | None = None,
+    ) -> Path:
+        """A path to where `address` says (None: it will be learned). `largest`: bytes of UDP payload at most."""
+        path = Path(number, PeerAddress(self._random, address), MtuSearch(largest), Rate(cap), now, overhead=overhead)
+        self.paths[number] = path
+        self._kept[number] = _Kept(deque())
+        return path
+
+    def drop_path(self, number: int, now: float) -> None:
+        """It is there no more: what was under way goes by others."""
+        self._rescue(number, now)
+        self.paths.pop(number, None)
+        self._kept.pop(number, None)
+        self._choose(now)
+
+    # What comes in.
+
+    def opened(self, path: Path, plaintext: bytes, address: Hashable, session: Session, now: float) -> None:
+        """An authentic plaintext that `session` has opened."""
+        path.arrived(len(plaintext) + HEAD + TAG + path.overhead, now)
+        if address is not path.address.proven:
+            path.address.arrived(address, newest=True)
+        if plaintext[0] >= Type.PACKET << 4:
+            self._data(path, plaintext, now)
+            return
+        try:
+            controls, at = unpack(plaintext)
+        except FrameError:
+            self.faulty += 1
+            return
+        for frame in controls:
+            self._control(path, frame, address, session, now)
+        if at < len(plaintext):
+            self._data(path, plaintext[at:], now)
+
+    def finish(self, now: float) -> None:
+        """After a batch of datagrams: what is whole goes to the device."""
+        receiver = self.receiver
+        if receiver.order.waiting:
+            used = [path.brought for path in self.paths.values() if path.state is State.UP]
+            if used:
+                receiver.passed(min(used))
+            receiver.expire(now)
+        receiver.flush()
+
+    def _data(self, path: Path, frame: bytes, now: float) -> None:
+        if frame[0] >> 4 == Type.REPAIR:
+            return
+        count = self.receiver.frame(frame, now)
+        path.brought = max(path.brought, count)
+
+    def _control(
+        self, path: Path, frame: Heartbeat | Rekey | Bye | Probe, address: Hashable, session: Session, now: float
+    ) -> None:
+        match frame:
+            case Heartbeat():
+                path.address.returned(frame.returned, address)
+                came_up = path.beat(frame, now)
+                highest = self.receiver.highest
+                ahead = (frame.number - highest) % NUMBERS
+                path.brought = max(path.brought, highest + (ahead if ahead < NUMBERS // 2 else ahead - NUMBERS))
+                if session is self.session:
+                    self._reported(path.number, frame.highest)
+                if came_up:
+                    self._choose(now)
+            case Probe():
+                path.largest_probe = max(path.largest_probe, frame.size)
+            case Rekey():
+                self.wants_keys = True
+            case Bye(reason=Reason.NO_PATH):
+                self.drop_path(path.number, now)
+            case Bye():
+                self.ended = frame.reason
+
+    # What goes out.
+
+    def packet(self, buffer: memoryview, now: float) -> list[Train]:
+        """A packet of the device (virtio_net_hdr before it). Raises ExpiredError."""
+        if self.session is None:
+            self.sender.counts.dropped += 1
+            return []
+        trains = self.sender.packet(buffer, self.session, now)
+        for train in trains:
+            self._note(train, now)
+        return trains
+
+    def due(self, now: float) -> float:
+        """When `tick` has something to do."""
+        times = [path.due() for path in self.paths.values()]
+        if self.receiver.order.waiting and (late := self.receiver.order.due()) is not None:
+            times.append(late)
+        return min(times, default=now + 1.0)
+
+    def tick(self, now: float) -> tuple[list[Datagram], list[Train]]:
+        """Heartbeats and probes that are due, and what has to be sent again. Raises ExpiredError."""
+        for path in self.paths.values():
+            path.check(now)
+        self._choose(now)
+        found = []
+        if self.session is not None:
+            for path in list(self.paths.values()):
+                if path.due() <= now:
+                    found += self._heartbeat(path, self.session, now)
+        self.finish(now)
+        trains, self._again = self._again, []
+        return found, trains
+
+    def _heartbeat(self, path: Path, session: Session, now: float) -> list[Datagram]:
+        found = []
+        highest = session.highest(path.number)
+        for address, token in path.address.targets() or [(None, NO_TOKEN)]:
+            beat = path.heartbeat(token, highest, self.sender.number, now)
+            if address is not None:
+                found.append(self._seal(path, address, pack(beat), session, now))
+        if path.state is State.UP and (size := path.mtu.probe(now, path.round_trip or 0.1)) is not None:
+            plaintext = pack(Probe(size)).ljust(size - HEAD - TAG, b"\0")
+            found.append(self._seal(path, path.address.proven, plaintext, session, now))
+        return found
+
+    def farewell(self, now: float) -> list[Datagram]:
+        """This end stops: say so by every path."""
+        session = self.session
+        if session is None:
+            return []
+        bye = pack(Bye(Reason.END))
+        return [
+            self._seal(path, path.address.proven, bye, session, now)
+            for path in self.paths.values()
+            if path.address.proven is not None
+        ]
+
+    def _seal(self, path: Path, address: Hashable, plaintext: bytes, session: Session, now: float) -> Datagram:
+        data = session.seal(path.number, plaintext, now)
+        path.sent(len(data) + path.overhead, now)
+        self.sender.scheduler.extra(path.number, len(data) + path.overhead, now)
+        return Datagram(path.number, address, data)
+
+    # Which paths carry data, and what becomes of what was under way.
+
+    def _choose(self, now: float) -> None:
+        """Paths that may carry data now; what was under way on others is sent again."""
+        usable = [path for path in self.paths.values() if path.usable(now)]
+        lost = self.sender.outlets.keys() - {path.number for path in usable}
+        self._use(usable)
+        for number in lost:
+            self._rescue(number, now)
+        ways = [path.way for path in usable]
+        jitter = max((path.variance for path in usable), default=0.0)
+        spread = 2 * (max(ways) - min(ways)) + 4 * jitter + 0.01 if ways else SPREAD[1]
+        self.receiver.order.timeout = min(max(spread, SPREAD[0]), SPREAD[1])
+
+    def _use(self, paths: Sequence[Path]) -> None:
+        self.sender.outlets = {path.number: path for path in paths}
+        self.sender.scheduler.use(paths)
+
+    def _note(self, train: Train, now: float) -> None:
+        """A train goes out."""
+        path, kept = self.paths[train.path], self._kept[train.path]
+        path.sent(train.size, now)
+        assert self.session is not None
+        kept.trains.append((self.session.sent(train.path) - 1, train.frames))
+        kept.size += sum(map(len, train.frames))
+        while kept.size > KEPT and kept.trains:
+            kept.size -= sum(map(len, kept.trains.popleft()[1]))
+
+    def _reported(self, number: int, highest: int) -> None:
+        """The peer has seen counter `highest`: what was sent until then has arrived or is lost."""
+        kept = self._kept[number]
+        trains = kept.trains
+        while trains and trains[0][0] <= highest:
+            kept.size -= sum(map(len, trains.popleft()[1]))
+
+    def _rescue(self, number: int, now: float) -> None:
+        """The path is no longer used: what the peer has not reported goes by others."""
+        kept = self._kept.get(number)
+        if kept is None or self.session is None:
+            return
+        frames = [frame for _, train in kept.trains for frame in train]
+        kept.trains.clear()
+        kept.size = 0
+        self._use([path for path in self.paths.values() if path.number != number and path.usable(now)])
+        for train in self.sender.again(frames, self.session, now):
+            self._note(train, now)
+            self._again.append(train)
+        self.sent_again += len(frames)
