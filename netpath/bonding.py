@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The model's part that only the bond reads: its settings as frozen dataclasses. No I/O.
 
-Durations are floats in seconds, rates bytes a second, keys 32 raw bytes, loss weights plain numbers. Default values live
-in `netpath.config.schema_bond`; these classes only carry values.
+Durations are floats in seconds, rates bytes a second, keys 32 raw bytes. Default values live in
+`netpath.config.schema_bond`; these classes only carry values.
 """
 
 from __future__ import annotations
