@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Forward error correction: what is lost is computed from repairs instead of being sent again.
 
-`field` and the codecs are Reed-Solomon; `groups` makes REPAIR frames and recovers data frames with them; `adaptive`
-says how many repairs a group needs. CODEC is the fastest codec here; UNUSABLE says why faster ones are not it.
+`field` and the codecs are Reed-Solomon; `groups` makes REPAIR frames (`repair`) and recovers data frames with them;
+`adaptive` says how many a group needs. CODEC is the fastest codec here; UNUSABLE says why faster ones are not it.
 """
 
 from __future__ import annotations

@@ -7,26 +7,15 @@ much has come since, not by numbers.
 
 from __future__ import annotations
 
-import struct
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from netpath.bond.fec.codec import Codec
-from netpath.bond.fec.field import MOST_DATA, MOST_REPAIRS
-from netpath.bond.frames import U32, FrameError, Type
+from netpath.bond.fec.repair import LENGTH, LONGEST, RepairFrame, block_of, is_data_frame, pack, parse
+from netpath.bond.frames import U32
 
-LONGEST = 9000
-"""Bytes of a data frame that can be in a group: bounds what a peer can make this end keep."""
-LENGTH = 2
-"""Bytes before a data frame in its block."""
-_HEAD = struct.Struct(">BIBBBH")
-OVERHEAD = _HEAD.size + LENGTH
-"""By so much a REPAIR is longer than the longest data frame of its group."""
-_DATA_FRAME = struct.Struct(">B5xI")
-"""Type with flags, number."""
-_FIRST = Type.REPAIR << 4
 IDLE, ACTIVE = 128, 2048
 """Data frames kept (up to twice as many): before the peer has sent repairs, and while it does."""
 _QUIET = 4
@@ -92,7 +81,7 @@ class Encoder:
         size = len(frame)
         if size > LONGEST:
             return (*ended, *self.flush())
-        blocks.append(size.to_bytes(LENGTH, "big") + frame)
+        blocks.append(block_of(frame))
         self._paths.append(path)
         if len(blocks) >= self.policy.k:
             return (*ended, *self.flush())
@@ -111,7 +100,7 @@ class Encoder:
         size = max(map(len, blocks))
         found = self._codec.encode([block.ljust(size, b"\0") for block in blocks], r)
         base = self._base
-        frames = [_HEAD.pack(_FIRST, base, k, r, i, size) + block for i, block in enumerate(found)]
+        frames = [pack(RepairFrame(base, k, r, i, block)) for i, block in enumerate(found)]
         return tuple(map(Repair, frames, _avoid(paths, r)))
 
 
@@ -161,13 +150,13 @@ class _Group:
         self.repairs: dict[int, bytes] = {}
         self.deadline = 0.0
         self.last: int | None = None
-        """The last number that was missing; None: it is known to be lost, which did not help."""
+        """The last number that was missing; None: it is known to be lost, and that did not help."""
         self.tries = 0
         """0: nobody waits for it any more."""
 
 
 class Decoder:
-    """One direction's groups as they arrive. The caller sees to it that no number is delivered twice."""
+    """One direction's groups as they arrive: `add` and `repair` for each frame, then `passed` and `due`."""
 
     __slots__ = (
         "_codec",
@@ -179,8 +168,10 @@ class Decoder:
         "_passed",
         "_pending",
         "_quiet",
+        "_recovered",
+        "_recovered_before",
+        "_size",
         "counters",
-        "live",
         "patience",
     )
 
@@ -188,35 +179,61 @@ class Decoder:
         self._codec = codec
         self.patience = patience
         """Seconds that a missing data frame may still be under way after its group's repair came."""
-        self.live: Iterable[int] = ()
-        """Paths that data frames come by. What all of them have passed is lost."""
         self.counters = Counters()
         self._limit = IDLE
         self._quiet = 0
         # Two generations: forgetting the oldest is one assignment.
         self._new: dict[int, bytes] = {}
         self._old: dict[int, bytes] = {}
-        self._passed: dict[int, int] = {}
-        """Path -> number that it has come to; on one path they ascend."""
+        self._recovered: set[int] = set()
+        self._recovered_before: set[int] = set()
+        self._passed = 0
+        self._size = 0
+        """k of the newest group."""
         self._groups: OrderedDict[int, _Group | None] = OrderedDict()
         """By base; None: whole."""
         self._held = 0
         self._pending: deque[_Group] = deque()
         """Nearly in order of deadlines."""
 
-    def add(self, number: int, frame: bytes, path: int) -> None:
-        """A data frame came by `path`. The object is kept, so nobody may change it."""
+    def add(self, number: int, frame: bytes) -> bool:
+        """A data frame came; False: it was recovered before. The object is kept, so nobody may change it."""
         new = self._new
         new[number] = frame
-        self._passed[path] = number
         if len(new) >= self._limit:
             self._turn()
+        return number not in self._recovered and number not in self._recovered_before
 
-    def repair(self, frame: bytes | memoryview, path: int, now: float) -> None:
-        """A REPAIR frame came. Recovers nothing yet: `due` does. Raises FrameError."""
-        base, k, r, index, block = _parse(frame)
-        self._limit, self._quiet = ACTIVE, 0
-        self._advance(path, base + k - 1)
+    def passed(self, number: int) -> None:
+        """Every data frame before `number` has arrived or is lost: no path has it under way any more."""
+        self._passed = number & U32
+
+    def settled(self, passed: int) -> int:
+        """Data frames before this number will not be recovered any more, when `passed` is as above.
+
+        It is not modulo 2^32 if `passed` is not. Repairs follow their group at once, so where every path is past the
+        whole group, they have arrived, too, or are lost.
+        """
+        if self._limit == IDLE:
+            return passed
+        behind = self._size
+        if self._pending and (distance := passed - self._pending[0].base & U32) < 1 << 31:
+            behind = max(behind, distance)
+        return passed - behind
+
+    def repair(self, frame: bytes | memoryview, now: float) -> int:
+        """A REPAIR frame came. Recovers nothing yet: `due` does. Raises FrameError.
+
+        Returns the number after its group: on the path it came by, no data frame before that is under way any more.
+        """
+        repair = parse(frame)
+        self._limit, self._quiet, self._size = ACTIVE, 0, repair.k
+        self._keep(repair, now)
+        return repair.base + repair.k & U32
+
+    def _keep(self, repair: RepairFrame, now: float) -> None:
+        """Enter it into its group."""
+        base, k, r, index, block = repair
         groups, counters = self._groups, self.counters
         group = groups.get(base, self)
         if group is None:
@@ -310,7 +327,7 @@ class Decoder:
             if frame is None:
                 frame = old.get(number)
             if frame is not None:
-                data[j] = (len(frame).to_bytes(LENGTH, "big") + frame).ljust(size, b"\0")
+                data[j] = block_of(frame).ljust(size, b"\0")
         if {*map(len, data.values())} - {size}:
             self.counters.faulty += 1
             return
@@ -320,11 +337,18 @@ class Decoder:
             block = blocks[j]
             end = LENGTH + int.from_bytes(block[:LENGTH], "big")
             frame = block[LENGTH:end]
-            if end > size or not _is_data_frame(frame, number):
+            if end > size or not is_data_frame(frame, number):
                 self.counters.faulty += 1
                 continue
             self.counters.recovered += 1
+            self._remember(number)
             found.append(Recovered(number, frame))
+
+    def _remember(self, number: int) -> None:
+        """If it comes after all, it has been here."""
+        self._recovered.add(number)
+        if len(self._recovered) >= ACTIVE:
+            self._recovered_before, self._recovered = self._recovered, set()
 
     def _missing(self, group: _Group) -> list[int]:
         new, old, base = self._new, self._old, group.base
@@ -348,41 +372,5 @@ class Decoder:
             if group.tries:
                 self.counters.failed += 1
 
-    def _advance(self, path: int, number: int) -> None:
-        """A repair follows its data: on its path, nothing older will come."""
-        passed = self._passed.get(path)
-        if passed is None or number - passed & U32 < 1 << 31:
-            self._passed[path] = number & U32
-
     def _is_passed(self, number: int) -> bool:
-        """Whether every live path has come to the number or beyond it."""
-        passed = self._passed
-        some = False
-        for path in self.live:
-            some = True
-            if path not in passed or passed[path] - number & U32 >= 1 << 31:
-                return False
-        return some
-
-
-def _parse(frame: bytes | memoryview) -> tuple[int, int, int, int, bytes]:
-    """(base, k, r, index, block); padding after the block is ignored."""
-    try:
-        first, base, k, r, index, size = _HEAD.unpack_from(frame)
-    except struct.error:
-        raise FrameError("a frame of type 10 that is cut off") from None
-    block = bytes(frame[_HEAD.size : _HEAD.size + size])
-    if first != _FIRST:
-        raise FrameError(f"a frame of type {first >> 4} with the unknown flags {first & 0xF}")
-    if not (1 <= k <= MOST_DATA and index < r <= MOST_REPAIRS and LENGTH < size <= LENGTH + LONGEST):
-        raise FrameError(f"a repair {index} of {k}+{r} with {size} bytes")
-    if len(block) != size:
-        raise FrameError("a frame of type 10 that is cut off")
-    return base, k, r, index, block
-
-
-def _is_data_frame(frame: bytes, number: int) -> bool:
-    if len(frame) <= _DATA_FRAME.size:
-        return False
-    first, own = _DATA_FRAME.unpack_from(frame)
-    return first >> 4 in (Type.PACKET, Type.SLICE) and own == number
+        return 0 < self._passed - number & U32 < 1 << 31

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netpath.bond.fec.adaptive import Fixed
-from netpath.bond.fec.groups import ACTIVE, GROUPS, HELD, IDLE, LONGEST, OVERHEAD, TRIES, Decoder, Encoder, Repair
+from netpath.bond.fec.groups import ACTIVE, GROUPS, HELD, IDLE, TRIES, Decoder, Encoder, Repair
 from netpath.bond.fec.python import PythonCodec
+from netpath.bond.fec.repair import LONGEST, OVERHEAD
 from netpath.bond.frames import U32, FrameError
 
 CODEC = PythonCodec()
@@ -44,14 +45,14 @@ def encode(numbers: Iterable[int], k: int, r: int, sizes: Mapping[int, int] | No
     return found + list(encoder.flush())
 
 
-def take(decoder: Decoder, numbers: Iterable[int], path: int = 0) -> None:
+def take(decoder: Decoder, numbers: Iterable[int]) -> None:
     for number in numbers:
-        decoder.add(number & U32, frame(number), path)
+        decoder.add(number & U32, frame(number))
 
 
-def give(decoder: Decoder, repairs: Iterable[Repair], path: int = 0, now: float = 0.0) -> None:
+def give(decoder: Decoder, repairs: Iterable[Repair], now: float = 0.0) -> None:
     for repair in repairs:
-        decoder.repair(repair.frame, path, now)
+        decoder.repair(repair.frame, now)
 
 
 def forged(base: int, k: int, r: int, index: int, block: bytes) -> bytes:
@@ -92,9 +93,9 @@ def test_any_r_losses_of_every_group_come_back(base: int, k: int, r: int, sizes:
     found: dict[int, bytes] = {}
     for number, content in [*arriving, *random.choices(arriving, k=5)]:
         if number < 0:
-            decoder.repair(memoryview(content), 0, 0.0)
+            decoder.repair(memoryview(content), 0.0)
         else:
-            decoder.add(number, content, 0)
+            decoder.add(number, content)
         assert decoder.due(PATIENCE / 2) == []
     for number, content in decoder.due(LATER):
         assert number not in found
@@ -111,14 +112,15 @@ def test_a_repair_is_as_long_as_promised() -> None:
 
 
 def test_what_is_on_its_way_by_a_slower_path_is_not_recovered() -> None:
-    """The group's first half comes by path 1, later than the rest and the repairs."""
+    """The group's first half comes later than the rest and the repairs."""
     codec = CountingCodec()
     decoder = Decoder(codec, PATIENCE)
-    decoder.live = (0, 1)
+    decoder.passed(0)
     take(decoder, range(5, 10))
     give(decoder, encode(range(10), 10, 3))
     assert decoder.due(0.01) == []
-    take(decoder, range(5), path=1)
+    take(decoder, range(5))
+    decoder.passed(10)
     assert decoder.due(LATER) == []
     assert codec.decoded == 0
     assert decoder.counters.failed == 0
@@ -133,26 +135,55 @@ def test_time_is_up_after_the_patience() -> None:
     assert decoder.due(7.0 + PATIENCE) == [(0, frame(0))]
 
 
-def test_what_every_live_path_has_passed_is_recovered_at_once() -> None:
+@pytest.mark.parametrize("base", [0, U32 - 3, U32 - 2, U32, 1 << 31])
+def test_what_every_path_has_passed_is_recovered_at_once(base: int) -> None:
     decoder = Decoder(CODEC, PATIENCE)
-    decoder.live = (0, 1)
-    take(decoder, [0, 2, 4], path=0)
-    give(decoder, encode(range(5), 5, 1), path=0)
-    take(decoder, [1], path=1)
-    assert decoder.due(0.0) == [], "number 3 may still come by path 1"
-    take(decoder, [5], path=1)
-    assert decoder.due(0.0) == [(3, frame(3))]
+    take(decoder, [base, base + 1, base + 2, base + 4])
+    give(decoder, encode(range(base, base + 5), 5, 1))
+    for passed in (base - 1, base, base + 2, base + 3):
+        decoder.passed(passed)
+        assert decoder.due(0.0) == [], "it may still come"
+    decoder.passed(base + 4)
+    assert decoder.due(0.0) == [(base + 3 & U32, frame(base + 3))]
 
 
-def test_a_dead_path_is_not_waited_for() -> None:
+def test_a_repair_tells_what_its_path_is_past() -> None:
+    decoder = Decoder(CODEC)
+    assert {decoder.repair(repair.frame, 0.0) for repair in encode(range(U32 - 1, U32 + 4), 5, 2)} == {3}
+
+
+def test_what_may_still_be_recovered_is_not_settled() -> None:
     decoder = Decoder(CODEC, PATIENCE)
-    take(decoder, [0], path=1)
-    take(decoder, range(2, 5), path=0)
-    give(decoder, encode(range(5), 5, 1), path=0)
-    decoder.live = (0, 1)
-    assert decoder.due(0.0) == []
-    decoder.live = (0,)
-    assert decoder.due(0.0) == [(1, frame(1))]
+    assert decoder.settled(77) == 77, "there are no repairs"
+    take(decoder, [n for n in range(20) if n != 4])
+    repairs = encode(range(20), 10, 1)
+    give(decoder, repairs[1:])
+    assert decoder.settled(20) == 10, "the repairs of a group as long as the last one may be under way"
+    give(decoder, repairs[:1])
+    assert decoder.settled(20) == 0, "the first group waits"
+    assert decoder.settled(20 + (5 << 32)) == 5 << 32
+    assert decoder.due(LATER)
+    assert decoder.settled(20) == 10
+
+
+def test_what_comes_after_it_was_recovered_is_told() -> None:
+    decoder = Decoder(CODEC, PATIENCE)
+    take(decoder, [0, 1])
+    give(decoder, encode(range(3), 3, 1))
+    assert [number for number, _ in decoder.due(LATER)] == [2]
+    assert not decoder.add(2, frame(2))
+    assert decoder.add(3, frame(3))
+
+
+def test_copies_are_protected_as_one() -> None:
+    """What was sent again says so in its flags, on one path and not on the other."""
+    encoder, decoder = Encoder(CODEC, Fixed(3, 1)), Decoder(CODEC, PATIENCE)
+    copies = [bytes((0x82,)) + frame(number)[1:] for number in range(3)]
+    repairs = [*encoder.add(0, frame(0), 0), *encoder.add(1, copies[1], 0), *encoder.add(2, copies[2], 0)]
+    decoder.add(0, copies[0])
+    decoder.add(1, frame(1))
+    give(decoder, repairs)
+    assert decoder.due(LATER) == [(2, frame(2))]
 
 
 def test_repairs_before_their_data() -> None:
@@ -205,7 +236,7 @@ def test_a_repair_that_says_otherwise_than_the_first_is_dropped() -> None:
     give(decoder, [first])
     block = second.frame[10:]
     for lie in (forged(0, 4, 2, 1, block), forged(0, 3, 3, 1, block), forged(0, 3, 2, 1, block + b"\0")):
-        decoder.repair(lie, 0, 0.0)
+        decoder.repair(lie, 0.0)
     assert decoder.counters.faulty == 3
     assert decoder.due(LATER) == []
     give(decoder, [second], now=LATER)
@@ -219,12 +250,12 @@ def test_what_was_computed_from_lies_is_not_delivered() -> None:
     blocks = [len(lie).to_bytes(2, "big") + lie for lie in lies]
     for block in [*blocks, b"\xff\xff" + frame(7), b"\0\0" + frame(7)]:
         decoder = Decoder(CODEC, PATIENCE)
-        decoder.repair(forged(7, 1, 1, 0, block), 0, 0.0)
+        decoder.repair(forged(7, 1, 1, 0, block), 0.0)
         assert decoder.due(LATER) == []
         assert decoder.counters.faulty == 1
     decoder = Decoder(CODEC, PATIENCE)
-    decoder.add(7, frame(7, 100), 0)
-    decoder.repair(forged(7, 2, 1, 0, bytes(50)), 0, 0.0)
+    decoder.add(7, frame(7, 100))
+    decoder.repair(forged(7, 2, 1, 0, bytes(50)), 0.0)
     assert decoder.due(LATER) == []
     assert (decoder.counters.faulty, decoder.counters.recovered) == (1, 0)
 
@@ -232,10 +263,10 @@ def test_what_was_computed_from_lies_is_not_delivered() -> None:
 @given(st.binary(max_size=40), st.binary(min_size=10, max_size=10))
 def test_garbage_is_an_error_or_nothing(garbage: bytes, content: bytes) -> None:
     decoder = Decoder(CODEC, PATIENCE)
-    decoder.add(0, content, 0)
+    decoder.add(0, content)
     for each in (garbage, b"\xa0" + garbage, struct.pack(">BIBBBH", 0xA0, 0, 2, 2, 1, len(garbage)) + garbage):
         try:
-            decoder.repair(each, 0, 0.0)
+            decoder.repair(each, 0.0)
         except FrameError:
             continue
     assert all(len(found) > 10 for _, found in decoder.due(1.0))
@@ -248,11 +279,11 @@ def test_garbage_is_an_error_or_nothing(garbage: bytes, content: bytes) -> None:
 def test_impossible_repairs_are_errors(base: int, k: int, r: int, index: int, size: int) -> None:
     decoder = Decoder(CODEC)
     with pytest.raises(FrameError, match="a repair"):
-        decoder.repair(forged(base, k, r, index, bytes(size)), 0, 0.0)
+        decoder.repair(forged(base, k, r, index, bytes(size)), 0.0)
     with pytest.raises(FrameError, match="cut off"):
-        decoder.repair(forged(0, 2, 1, 0, bytes(20))[:-1], 0, 0.0)
+        decoder.repair(forged(0, 2, 1, 0, bytes(20))[:-1], 0.0)
     with pytest.raises(FrameError, match="flags 1"):
-        decoder.repair(b"\xa1" + forged(0, 2, 1, 0, bytes(20))[1:], 0, 0.0)
+        decoder.repair(b"\xa1" + forged(0, 2, 1, 0, bytes(20))[1:], 0.0)
     assert decoder.counters.repairs == 0
 
 
@@ -260,7 +291,7 @@ def test_padding_after_a_repair_is_ignored() -> None:
     decoder = Decoder(CODEC, PATIENCE)
     take(decoder, [0])
     for repair in encode(range(2), 2, 1):
-        decoder.repair(repair.frame + bytes(99), 0, 0.0)
+        decoder.repair(repair.frame + bytes(99), 0.0)
     assert decoder.due(LATER) == [(1, frame(1))]
 
 
@@ -272,24 +303,32 @@ def test_memory_is_bounded_whatever_comes() -> None:
     """What one end keeps for the other; numbers ever ahead, all groups incomplete."""
     decoder = Decoder(CODEC, PATIENCE)
     for number in range(10 * IDLE):
-        decoder.add(number * 977 & U32, b"x", 0)
+        decoder.add(number * 977 & U32, b"x")
     assert IDLE <= kept(decoder) <= 2 * IDLE
     block = bytes(1400)
     for n in range(GROUPS + HELD // len(block)):
-        decoder.repair(forged(n * 7919 & U32, 9, 3, n % 3, block), 0, n / 1000)
+        decoder.repair(forged(n * 7919 & U32, 9, 3, n % 3, block), n / 1000)
         decoder.due(n / 1000)
         assert decoder._held <= HELD
     assert len(decoder._groups) <= GROUPS
     assert decoder._held == sum(len(g.repairs) * g.size for g in decoder._groups.values() if g)
     assert decoder.counters.failed > 0
     for number in range(5 * ACTIVE):
-        decoder.add(number, b"x", 0)
+        decoder.add(number, b"x")
         assert kept(decoder) <= 2 * ACTIVE
     for n in range(2 * GROUPS):
-        decoder.repair(forged(n, 1, 1, 0, bytes(50)), 0, 1e6 + n)
+        decoder.repair(forged(n, 1, 1, 0, bytes(50)), 1e6 + n)
         decoder.due(1e6 + n + 0.5)
     assert len(decoder._groups) == GROUPS
     assert decoder._held == 0
+
+
+def test_what_was_recovered_is_not_remembered_for_ever() -> None:
+    decoder = Decoder(CODEC, PATIENCE)
+    for number in range(3 * ACTIVE):
+        give(decoder, encode([number], 1, 1))
+        assert len(decoder.due(LATER)) == 1
+    assert len(decoder._recovered) + len(decoder._recovered_before) <= 2 * ACTIVE
 
 
 def test_without_repairs_little_is_kept_again() -> None:
@@ -302,10 +341,35 @@ def test_without_repairs_little_is_kept_again() -> None:
     assert kept(decoder) <= 2 * IDLE
 
 
-def test_a_whole_group_is_let_go() -> None:
+def test_a_group_goes_on_where_numbers_begin_anew() -> None:
+    repairs = encode(range(U32 - 4, U32 + 6), 10, 3)
+    assert {struct.unpack_from(">IB", repair.frame, 1) for repair in repairs} == {(U32 - 4, 10)}
+
+
+def test_the_same_repair_twice_counts_once() -> None:
     decoder = Decoder(CODEC, PATIENCE)
-    take(decoder, range(10))
-    give(decoder, encode(range(10), 10, 3))
+    (repair, _) = encode(range(3), 3, 2)
+    take(decoder, [0])
+    give(decoder, [repair, repair, repair])
+    assert decoder._held == len(repair.frame) - 10
+    assert decoder.due(LATER) == []
+
+
+def test_more_repairs_do_not_mean_more_patience() -> None:
+    decoder = Decoder(CODEC, PATIENCE)
+    repairs = encode(range(3), 3, 2)
+    take(decoder, [0, 1])
+    give(decoder, repairs[:1])
+    give(decoder, repairs[1:], now=PATIENCE * 0.9)
+    assert decoder.due(PATIENCE) == [(2, frame(2))]
+    assert decoder.deadline is None
+
+
+@pytest.mark.parametrize("base", [0, U32 - 4])
+def test_a_whole_group_is_let_go(base: int) -> None:
+    decoder = Decoder(CODEC, PATIENCE)
+    take(decoder, range(base, base + 10))
+    give(decoder, encode(range(base, base + 10), 10, 3))
     assert (kept(decoder), decoder._held, decoder.deadline) == (0, 0, None)
 
 
