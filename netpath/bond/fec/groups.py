@@ -187,7 +187,7 @@ class Decoder:
         self._old: dict[int, bytes] = {}
         self._recovered: set[int] = set()
         self._recovered_before: set[int] = set()
-        self._passed = 0
+        self._passed: int | None = None
         self._size = 0
         """k of the newest group."""
         self._groups: OrderedDict[int, _Group | None] = OrderedDict()
@@ -233,7 +233,7 @@ class Decoder:
 
     def _keep(self, repair: RepairFrame, now: float) -> None:
         """Enter it into its group."""
-        base, k, r, index, block = repair
+        base, k, r, row, block = repair
         groups, counters = self._groups, self.counters
         group = groups.get(base, self)
         if group is None:
@@ -248,11 +248,11 @@ class Decoder:
             counters.faulty += 1
             return
         counters.repairs += 1
-        if index in group.repairs:
+        if row in group.repairs:
             return
         if not group.tries and not self._wait(group, now):
             return
-        group.repairs[index] = block
+        group.repairs[row] = block
         self._held += len(block)
         while self._held > HELD:
             self._forget_oldest()
@@ -373,4 +373,4 @@ class Decoder:
                 self.counters.failed += 1
 
     def _is_passed(self, number: int) -> bool:
-        return 0 < self._passed - number & U32 < 1 << 31
+        return self._passed is not None and 0 < self._passed - number & U32 < 1 << 31

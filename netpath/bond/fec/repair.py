@@ -28,30 +28,30 @@ class RepairFrame(NamedTuple):
     """Number of the group's first data frame."""
     k: int
     r: int
-    index: int
+    row: int
     block: bytes
 
 
 def pack(repair: RepairFrame) -> bytes:
     """Its bytes."""
-    base, k, r, index, block = repair
-    return _HEAD.pack(_FIRST, base, k, r, index, len(block)) + block
+    base, k, r, row, block = repair
+    return _HEAD.pack(_FIRST, base, k, r, row, len(block)) + block
 
 
 def parse(frame: bytes | memoryview) -> RepairFrame:
     """Padding after the block is ignored. Raises FrameError."""
     try:
-        first, base, k, r, index, size = _HEAD.unpack_from(frame)
+        first, base, k, r, row, size = _HEAD.unpack_from(frame)
     except struct.error:
         raise FrameError("a frame of type 10 that is cut off") from None
     block = bytes(frame[_HEAD.size : _HEAD.size + size])
     if first != _FIRST:
         raise FrameError(f"a frame of type {first >> 4} with the unknown flags {first & 0xF}")
-    if not (1 <= k <= MOST_DATA and index < r <= MOST_REPAIRS and LENGTH < size <= LENGTH + LONGEST):
-        raise FrameError(f"a repair {index} of {k}+{r} with {size} bytes")
+    if not (1 <= k <= MOST_DATA and row < r <= MOST_REPAIRS and LENGTH < size <= LENGTH + LONGEST):
+        raise FrameError(f"a repair {row} of {k}+{r} with {size} bytes")
     if len(block) != size:
         raise FrameError("a frame of type 10 that is cut off")
-    return RepairFrame(base, k, r, index, block)
+    return RepairFrame(base, k, r, row, block)
 
 
 def is_data_frame(frame: bytes, number: int) -> bool:

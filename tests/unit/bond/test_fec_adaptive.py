@@ -86,6 +86,32 @@ def test_it_does_not_flap_where_two_numbers_are_near(loss: float) -> None:
     assert max(found) - min(found) <= 1
 
 
+def test_a_little_less_loss_changes_nothing() -> None:
+    adaptive = Adaptive()
+    for beat in range(600):
+        adaptive.observe(1, 1000, 10 if beat < 300 else 9, beat * BEAT)
+        if beat == 299:
+            before = adaptive.loss
+    assert adaptive.loss == before
+    for beat in range(600, 900):
+        adaptive.observe(1, 1000, 5, beat * BEAT)
+    assert 0.005 < adaptive.loss < 0.007
+
+
+def test_the_first_loss_of_all_is_no_rate() -> None:
+    adaptive = Adaptive()
+    adaptive.observe(1, 1, 1, 0.1)
+    assert adaptive.loss < 0.06
+
+
+def test_loss_of_two_paths_is_not_less_than_of_one() -> None:
+    adaptive = Adaptive()
+    for beat in range(300):
+        adaptive.observe(1, 1000, 20, beat * BEAT)
+        adaptive.observe(2, 1000, 20, beat * BEAT)
+    assert 0.0195 < adaptive.loss < 0.0205
+
+
 def test_loss_counts_by_the_traffic_that_meets_it() -> None:
     adaptive = Adaptive()
     run(adaptive, 20, {1: (1990, 0.0), 2: (10, 0.1)})
