@@ -98,10 +98,12 @@ def test_a_little_less_loss_changes_nothing() -> None:
     assert 0.005 < adaptive.loss < 0.007
 
 
-def test_the_first_loss_of_all_is_no_rate() -> None:
+def test_the_first_losses_of_all_are_no_rate() -> None:
     adaptive = Adaptive()
     adaptive.observe(1, 1, 1, 0.1)
     assert adaptive.loss < 0.06
+    adaptive.observe(1, 2, 2, 0.2)
+    assert adaptive.loss < 0.2
 
 
 def test_loss_of_two_paths_is_not_less_than_of_one() -> None:
