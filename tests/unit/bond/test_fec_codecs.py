@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import json
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,7 @@ def quotient(a: int, b: int) -> int:
     return a
 
 
+@cache
 def place(number: int) -> int:
     """0, 1, 2, 4, 8, ..."""
     if number == 0:
@@ -67,12 +69,12 @@ def textbook(blocks: list[bytes], r: int) -> list[bytes]:
     for i in range(r):
         factors = []
         for j in range(k):
-            factor = 1
+            top = bottom = 1
             for other in range(k):
                 if other != j:
-                    factor = product(factor, place(k + i) ^ place(other))
-                    factor = quotient(factor, place(j) ^ place(other))
-            factors.append(factor)
+                    top = product(top, place(k + i) ^ place(other))
+                    bottom = product(bottom, place(j) ^ place(other))
+            factors.append(quotient(top, bottom))
         repair = bytearray(len(blocks[0]))
         for factor, block in zip(factors, blocks, strict=True):
             for at, byte in enumerate(block):
