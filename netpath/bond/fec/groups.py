@@ -1,0 +1,376 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Groups of data frames and their REPAIR frames (docs/bond-protocol.md, "Repairs"). Pure.
+
+Numbers of data frames are modulo 2^32 and cost nothing here but a key of a dictionary: what is kept is bounded by how
+much has come since, not by numbers.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from netpath.bond.fec.codec import Codec
+from netpath.bond.fec.repair import LENGTH, LONGEST, RepairFrame, block_of, is_data_frame, pack, parse
+from netpath.bond.frames import U32
+
+IDLE, ACTIVE = 128, 2048
+"""Data frames kept (up to twice as many): before the peer has sent repairs, and while it does."""
+_QUIET = 4
+"""So many times ACTIVE data frames without a repair: the peer sends none any more."""
+HELD = 4 << 20
+"""Bytes of repairs kept for groups that are not whole."""
+GROUPS = 4096
+"""Groups remembered, whole ones too."""
+TRIES = 4
+"""How often a group gets patience before it is counted as failed."""
+
+
+class Policy(Protocol):
+    """How much is sent for repair; `netpath.bond.fec.adaptive` has them."""
+
+    k: int
+    active: bool
+    """Whether a full group gets any."""
+
+    def repairs(self, k: int) -> int:
+        """For a group of k data frames (1..self.k)."""
+
+
+class Repair(NamedTuple):
+    """To be sent."""
+
+    frame: bytes
+    avoid: int
+    """Path by which it should not go, if there is another: so much of its group goes there."""
+
+
+NOTHING: tuple[Repair, ...] = ()
+
+
+class Encoder:
+    """One direction's groups as they are sent."""
+
+    __slots__ = ("_base", "_blocks", "_codec", "_paths", "policy")
+
+    def __init__(self, codec: Codec, policy: Policy) -> None:
+        self._codec = codec
+        self.policy = policy
+        self._base = 0
+        self._blocks: list[bytes] = []
+        self._paths: list[int] = []
+
+    @property
+    def pending(self) -> int:
+        """Data frames of the group that has begun: with a timer of the caller's, `flush` follows."""
+        return len(self._blocks)
+
+    def add(self, number: int, frame: bytes | memoryview, path: int) -> Sequence[Repair]:
+        """A data frame was sent by `path`; what is to be sent now, mostly nothing. The frame is copied."""
+        blocks = self._blocks
+        ended = NOTHING
+        if not blocks or number != self._base + len(blocks) & U32:
+            if blocks:
+                ended = self.flush()
+            if not self.policy.active:
+                return ended
+            self._base = number
+            blocks = self._blocks
+        size = len(frame)
+        if size > LONGEST:
+            return (*ended, *self.flush())
+        blocks.append(block_of(frame))
+        self._paths.append(path)
+        if len(blocks) >= self.policy.k:
+            return (*ended, *self.flush())
+        return ended
+
+    def flush(self) -> tuple[Repair, ...]:
+        """The group ends here; its repairs."""
+        blocks, paths = self._blocks, self._paths
+        if not blocks:
+            return NOTHING
+        self._blocks, self._paths = [], []
+        k = len(blocks)
+        r = self.policy.repairs(k)
+        if not r:
+            return NOTHING
+        size = max(map(len, blocks))
+        found = self._codec.encode([block.ljust(size, b"\0") for block in blocks], r)
+        base = self._base
+        frames = [pack(RepairFrame(base, k, r, i, block)) for i, block in enumerate(found)]
+        return tuple(map(Repair, frames, _avoid(paths, r)))
+
+
+def _avoid(paths: list[int], r: int) -> list[int]:
+    """The path to avoid for each repair: where most of the group goes, its repairs so far included."""
+    first = paths[0]
+    if paths.count(first) == len(paths):
+        return [first] * r
+    counts = {path: paths.count(path) for path in dict.fromkeys(paths)}
+    found = []
+    for _ in range(r):
+        most = max(counts, key=counts.__getitem__)
+        found.append(most)
+        least = min([path for path in counts if path != most], key=counts.__getitem__)
+        counts[least] += 1
+    return found
+
+
+class Recovered(NamedTuple):
+    number: int
+    frame: bytes
+
+
+@dataclass(slots=True)
+class Counters:
+    """Since the beginning."""
+
+    recovered: int = 0
+    """Data frames."""
+    repairs: int = 0
+    """REPAIR frames that were sound."""
+    late: int = 0
+    """Of them, such as came to a group that was whole."""
+    failed: int = 0
+    """Times that a group was given up: too little came of it."""
+    faulty: int = 0
+    """Groups or REPAIR frames of them that contradict each other or their data frames."""
+
+
+class _Group:
+    """One that is not whole."""
+
+    __slots__ = ("base", "deadline", "k", "last", "r", "repairs", "size", "tries")
+
+    def __init__(self, base: int, k: int, r: int, size: int) -> None:
+        self.base, self.k, self.r, self.size = base, k, r, size
+        self.repairs: dict[int, bytes] = {}
+        self.deadline = 0.0
+        self.last: int | None = None
+        """The last number that was missing; None: it is known to be lost, and that did not help."""
+        self.tries = 0
+        """0: nobody waits for it any more."""
+
+
+class Decoder:
+    """One direction's groups as they arrive: `add` and `repair` for each frame, then `passed` and `due`."""
+
+    __slots__ = (
+        "_codec",
+        "_groups",
+        "_held",
+        "_limit",
+        "_new",
+        "_old",
+        "_passed",
+        "_pending",
+        "_quiet",
+        "_recovered",
+        "_recovered_before",
+        "_size",
+        "counters",
+        "patience",
+    )
+
+    def __init__(self, codec: Codec, patience: float = 0.05) -> None:
+        self._codec = codec
+        self.patience = patience
+        """Seconds that a missing data frame may still be under way after its group's repair came."""
+        self.counters = Counters()
+        self._limit = IDLE
+        self._quiet = 0
+        # Two generations: forgetting the oldest is one assignment.
+        self._new: dict[int, bytes] = {}
+        self._old: dict[int, bytes] = {}
+        self._recovered: set[int] = set()
+        self._recovered_before: set[int] = set()
+        self._passed: int | None = None
+        self._size = 0
+        """k of the newest group."""
+        self._groups: OrderedDict[int, _Group | None] = OrderedDict()
+        """By base; None: whole."""
+        self._held = 0
+        self._pending: deque[_Group] = deque()
+        """Nearly in order of deadlines."""
+
+    def add(self, number: int, frame: bytes) -> bool:
+        """A data frame came; False: it was recovered before. The object is kept, so nobody may change it."""
+        new = self._new
+        new[number] = frame
+        if len(new) >= self._limit:
+            self._turn()
+        return number not in self._recovered and number not in self._recovered_before
+
+    def passed(self, number: int) -> None:
+        """Every data frame before `number` has arrived or is lost: no path has it under way any more."""
+        self._passed = number & U32
+
+    def settled(self, passed: int) -> int:
+        """Data frames before this number will not be recovered any more, when `passed` is as above.
+
+        It is not modulo 2^32 if `passed` is not. Repairs follow their group at once, so where every path is past the
+        whole group, they have arrived, too, or are lost.
+        """
+        if self._limit == IDLE:
+            return passed
+        behind = self._size
+        if self._pending and (distance := passed - self._pending[0].base & U32) < 1 << 31:
+            behind = max(behind, distance)
+        return passed - behind
+
+    def repair(self, frame: bytes | memoryview, now: float) -> int:
+        """A REPAIR frame came. Recovers nothing yet: `due` does. Raises FrameError.
+
+        Returns the number after its group: on the path it came by, no data frame before that is under way any more.
+        """
+        repair = parse(frame)
+        self._limit, self._quiet, self._size = ACTIVE, 0, repair.k
+        self._keep(repair, now)
+        return repair.base + repair.k & U32
+
+    def _keep(self, repair: RepairFrame, now: float) -> None:
+        """Enter it into its group."""
+        base, k, r, row, block = repair
+        groups, counters = self._groups, self.counters
+        group = groups.get(base, self)
+        if group is None:
+            counters.repairs += 1
+            counters.late += 1
+            return
+        if not isinstance(group, _Group):
+            group = groups[base] = _Group(base, k, r, len(block))
+            if len(groups) > GROUPS:
+                self._forget_oldest()
+        elif (k, r, len(block)) != (group.k, group.r, group.size):
+            counters.faulty += 1
+            return
+        counters.repairs += 1
+        if row in group.repairs:
+            return
+        if not group.tries and not self._wait(group, now):
+            return
+        group.repairs[row] = block
+        self._held += len(block)
+        while self._held > HELD:
+            self._forget_oldest()
+
+    def due(self, now: float) -> list[Recovered]:
+        """Data frames of groups whose time is up, or whose missing data frames are known to be lost.
+
+        To be called after each batch of datagrams, and at `deadline`.
+        """
+        pending = self._pending
+        if not pending:
+            return []
+        found: list[Recovered] = []
+        again = []
+        while pending:
+            group = pending[0]
+            if group.deadline > now and (group.last is None or not self._is_passed(group.last)):
+                break
+            pending.popleft()
+            if not self._settle(group, found):
+                again.append(group)
+        for group in again:
+            group.tries -= 1
+            if group.tries:
+                group.deadline, group.last = now + self.patience, None
+                pending.append(group)
+            else:
+                self.counters.failed += 1
+        return found
+
+    @property
+    def deadline(self) -> float | None:
+        """When `due` is to be called, whatever comes until then."""
+        return self._pending[0].deadline if self._pending else None
+
+    def _turn(self) -> None:
+        """A generation is full."""
+        self._quiet += 1
+        if self._quiet > _QUIET:
+            self._limit = IDLE
+        self._old, self._new = self._new, {}
+
+    def _wait(self, group: _Group, now: float) -> bool:
+        """False: nothing of the group is missing."""
+        missing = self._missing(group)
+        if not missing:
+            self._finish(group)
+            return False
+        group.deadline, group.last, group.tries = now + self.patience, group.base + missing[-1], TRIES
+        self._pending.append(group)
+        return True
+
+    def _settle(self, group: _Group, found: list[Recovered]) -> bool:
+        """Recover what is missing; False: that cannot be done yet."""
+        if self._groups.get(group.base) is not group:
+            return True
+        missing = self._missing(group)
+        if len(missing) > len(group.repairs):
+            return False
+        if missing:
+            self._recover(group, missing, found)
+        self._finish(group)
+        return True
+
+    def _recover(self, group: _Group, missing: list[int], found: list[Recovered]) -> None:
+        base, k, size = group.base, group.k, group.size
+        data = {}
+        new, old = self._new, self._old
+        for j in range(k):
+            number = base + j & U32
+            frame = new.get(number)
+            if frame is None:
+                frame = old.get(number)
+            if frame is not None:
+                data[j] = block_of(frame).ljust(size, b"\0")
+        if {*map(len, data.values())} - {size}:
+            self.counters.faulty += 1
+            return
+        blocks = self._codec.decode(k, data, group.repairs)
+        for j in missing:
+            number = base + j & U32
+            block = blocks[j]
+            end = LENGTH + int.from_bytes(block[:LENGTH], "big")
+            frame = block[LENGTH:end]
+            if end > size or not is_data_frame(frame, number):
+                self.counters.faulty += 1
+                continue
+            self.counters.recovered += 1
+            self._remember(number)
+            found.append(Recovered(number, frame))
+
+    def _remember(self, number: int) -> None:
+        """If it comes after all, it has been here."""
+        self._recovered.add(number)
+        if len(self._recovered) >= ACTIVE:
+            self._recovered_before, self._recovered = self._recovered, set()
+
+    def _missing(self, group: _Group) -> list[int]:
+        new, old, base = self._new, self._old, group.base
+        return [j for j in range(group.k) if (base + j & U32) not in new and (base + j & U32) not in old]
+
+    def _finish(self, group: _Group) -> None:
+        """It is whole, or as good as that: nothing more is kept of it, nor expected."""
+        base = group.base
+        self._groups[base] = None
+        self._held -= len(group.repairs) * group.size
+        pop_new, pop_old = self._new.pop, self._old.pop
+        for number in range(base, base + group.k):
+            pop_new(number & U32, None)
+            pop_old(number & U32, None)
+
+    def _forget_oldest(self) -> None:
+        group = self._groups.popitem(last=False)[1]
+        if group is not None:
+            self._held -= len(group.repairs) * group.size
+            group.repairs.clear()
+            if group.tries:
+                self.counters.failed += 1
+
+    def _is_passed(self, number: int) -> bool:
+        return self._passed is not None and 0 < self._passed - number & U32 < 1 << 31
