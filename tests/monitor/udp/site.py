@@ -24,6 +24,7 @@ HOSTS = (("192.0.2.7", "2001:db8:1::7"), ("198.51.100.7", "2001:db8:2::7"))
 REGISTRATION = b"\x01\x00"
 SPEEDS = Speeds(Proxy(1, 2, 3, 4, 5), Wan(6, 7))
 COMBINED = struct.pack("<6Q", 1, 2, 3, 4, 6, 7)
+IP_TRANSPARENT = 19  # linux/in.h
 LIMIT = 10.0
 """Seconds in which whatever is awaited must have come."""
 
@@ -106,6 +107,8 @@ class Display:
         with host.inside():
             self.socket = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setblocking(False)
+        if source and ":" not in source:
+            self.socket.setsockopt(socket.IPPROTO_IP, IP_TRANSPARENT, 1)  # it may be somebody else's
         if source or port:
             self.socket.bind((source, port))
         self.socket.connect((server, PORT, 0, scope) if ":" in server else (server, PORT))

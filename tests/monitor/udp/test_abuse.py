@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Peers that mean no good, or are beyond help: what they cost, and that the others notice nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import time
+import tracemalloc
+from functools import partial
+
+import pytest
+
+from netpath.monitor import clients
+from tests.kernel.nsbox import Box
+from tests.monitor.udp.site import COMBINED, HOSTS, LIMIT, PORT, REGISTRATION, ROUTERS, Running, Site, serving
+
+family = pytest.mark.parametrize("family", [0, 1], ids=["ipv4", "ipv6"])
+
+
+def pretend(box: Box) -> None:
+    """Let programs in there send from any address."""
+    box.run("sysctl", "-qw", "net.ipv4.ip_nonlocal_bind=1", "net.ipv6.ip_nonlocal_bind=1")
+
+
+@family
+def test_a_spoofed_victim_gets_no_more_than_a_small_multiple(site: Site, family: int) -> None:
+    """Weighed by the kernel as IP packets. The victim's firewall swallows all of it, so that nothing ever comes back,
+    and the stranger keeps to the protocol's pace as a display would: the most that one byte can bring.
+    """
+    pretend(site.a)
+    site.b.nft("table inet mute {\nchain input { type filter hook input priority 0\nmeta l4proto udp drop\n}\n}\n")
+    name, header = (("4", 28), ("6", 48))[family]
+
+    async def test() -> None:
+        # Ten times the shipped rate: what is owed does not grow with it.
+        async with serving(interval=0.1) as running:
+            with site.weighed() as weighed:
+                stranger = site.display(site.a, ROUTERS[0][family], source=HOSTS[1][family], port=17891)
+
+                async def asked() -> tuple[int, int]:
+                    """Register and wait until nothing more comes of it. Bytes in and out since."""
+                    before = weighed()
+                    stranger.send()
+                    began, sent = time.monotonic(), 0
+                    await running.until(lambda: running.row()["clients"] != [], "the registration")
+                    while time.monotonic() < began + clients.PROOF + 0.3 or running.row()["clients"][0]["sent"] > sent:
+                        sent = running.row()["clients"][0]["sent"]
+                        await asyncio.sleep(0.6)
+                    after = weighed()
+                    into, out = (after[f"{way}_{name}"][1] - before[f"{way}_{name}"][1] for way in ("in", "out"))
+                    assert into == header + 2
+                    assert out % (header + 48) == 0
+                    return into, out
+
+                into, out = await asked()
+                assert 0 < out <= clients.FIRST_FACTOR * into == 7 * into
+                into, out = await asked()
+                assert clients.FIRST_FACTOR * into < out <= clients.FACTOR * into == 21 * into
+
+    site.run(test)
+
+
+@family
+def test_a_victim_s_kernel_ends_it(site: Site, family: int) -> None:
+    """It says that nobody listens there: one datagram for each registration, and no place in the table."""
+    pretend(site.a)
+    name = "46"[family]
+
+    async def test() -> None:
+        async with serving() as running:
+            with site.weighed() as weighed:
+                for port in range(17891, 17894):
+                    site.display(site.a, ROUTERS[0][family], source=HOSTS[1][family], port=port).send()
+                    gone = f"{port} is gone: nobody listens there any more"
+                    await running.until(partial(_said, running, gone), gone)
+                counted = weighed()
+                assert counted[f"in_{name}"][0] == counted[f"out_{name}"][0] == 3
+                assert running.clients() == []
+
+    site.run(test)
+
+
+def test_hosts_that_do_not_answer_hold_up_nobody(site: Site) -> None:
+    """A table full of neighbours that are not there: what is sent to them waits in the kernel for ARP, in the same
+    socket's buffer that the living display is served from.
+    """
+    pretend(site.a)
+    hosts = 199
+
+    async def test() -> None:
+        async with serving(max_clients=hosts + 1, addresses=("0.0.0.0",), interval=0.02) as running:
+            living = site.display(site.b, ROUTERS[0][0])
+            assert await living.served() == [COMBINED] * 2
+            for at in range(2):
+                for host in range(hosts):
+                    display = site.display(site.a, ROUTERS[0][0], source=f"192.0.2.{host + 30}", port=17891 + at)
+                    display.send()
+                    if host % 40 == 0:
+                        await asyncio.sleep(0)
+                await running.until(lambda: len(running.clients()) == hosts + 1, "the table to be full")
+            await running.until(lambda: running.row()["refused"] == hosts, "the others to be refused")
+            for _ in range(20):
+                living.waiting()
+                assert await living.served(1) == [COMBINED]
+            assert running.row()["failed"] == 0
+            assert all(client["sent"] for client in running.row()["clients"])
+
+    site.run(test)
+
+
+def test_garbage_gets_no_answer_and_leaves_nothing_behind(site: Site) -> None:
+    """10,000 datagrams of any length and content, among them some that are almost registrations."""
+    chance = random.Random(17890)
+    almost = [b"", b"\x01", b"\x00", b"\x00\x01", b"\x01\x01", b"\x01\x00\x00", b"\x01\x00" * 700]
+    total, batch = 10_000, 50
+
+    async def test() -> None:
+        async with serving() as running:
+            with site.weighed() as weighed:
+                displays = [site.display(site.a, address) for address in ROUTERS[0]]
+                memory = 0
+                tracemalloc.start()
+                for number in range(0, total, batch):
+                    for at in range(batch):
+                        data = chance.choice(almost) if at % 5 == 0 else chance.randbytes(chance.randrange(1400))
+                        displays[at % 2].send(data if data != REGISTRATION else b"\x02\x00")
+                    await running.until(partial(_ignored, running, number + batch), "all to be read")
+                    if number == total // 10:
+                        memory = tracemalloc.get_traced_memory()[0]
+                assert weighed()["out_4"] == weighed()["out_6"] == (0, 0)
+            assert tracemalloc.get_traced_memory()[0] - memory < 64 * 1024, "bytes"
+            tracemalloc.stop()
+            assert running.row()["clients"] == []
+            assert running.log.lines == []
+            assert await displays[0].served() == [COMBINED] * 2
+
+    site.run(test)
+
+
+def test_a_flood_of_registrations_is_bounded_work_and_displaces_nobody(site: Site) -> None:
+    pretend(site.a)
+
+    async def test() -> None:
+        async with serving(max_clients=8) as running:
+            living = site.display(site.b, ROUTERS[0][0])
+            await living.served()
+            began = time.monotonic()
+            strangers = [
+                site.display(site.a, ROUTERS[0][1], source=f"2001:db8:1::f:{host}", port=17891) for host in range(1, 50)
+            ]
+            while running.row()["refused"] < 3000:
+                for stranger in strangers:
+                    stranger.send()
+                await asyncio.sleep(0)
+                assert time.monotonic() - began < LIMIT
+            assert len(running.clients()) == 8
+            assert living.name in running.clients()
+            living.waiting()
+            assert await living.served() == [COMBINED] * 2
+            assert len(running.log.lines) <= 20
+
+    site.run(test)
+
+
+def test_only_what_is_sent_to_one_host_registers(site: Site) -> None:
+    """A datagram to everybody must not make every router answer."""
+
+    async def test() -> None:
+        async with serving() as running:
+            with site.a.inside():
+                index = socket.if_nametoindex("eth0")
+                four, six = (socket.socket(kind, socket.SOCK_DGRAM) for kind in (socket.AF_INET, socket.AF_INET6))
+            with four, six:
+                four.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                four.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
+                for address in ("192.0.2.255", "255.255.255.255", "224.0.0.1"):
+                    four.sendto(REGISTRATION, (address, PORT))
+                six.sendto(REGISTRATION, ("ff02::1", PORT, 0, index))
+                site.router.run("sysctl", "-qw", "net.ipv4.icmp_echo_ignore_broadcasts=0")
+                display = site.display(site.a, ROUTERS[0][0])
+                assert await display.served() == [COMBINED] * 2
+                assert running.clients() == [display.name]
+
+    site.run(test)
+
+
+@family
+def test_strangers_and_those_who_are_not_let_out_cost_the_others_nothing(site: Site, family: int) -> None:
+    """One is outside of the networks, one is cut off by the router's own firewall (EPERM)."""
+    allowed = ("192.0.2.0/24", "2001:db8:1::/64")
+    site.router.nft(
+        "table inet own {\nchain output { type filter hook output priority 0\n"
+        f"udp sport {PORT} udp dport 4000 drop\n}}\n}}\n"
+    )
+
+    async def test() -> None:
+        async with serving(networks=allowed) as running:
+            stranger = site.display(site.b, ROUTERS[0][family])
+            stuck = site.display(site.a, ROUTERS[0][family], source=HOSTS[0][family], port=4000)
+            living = site.display(site.a, ROUTERS[0][family])
+            for display in (stranger, stuck):
+                display.send()
+            for _ in range(5):
+                assert await living.served() == [COMBINED] * 2
+            assert running.row()["refused"] == 1
+            assert sorted(running.clients()) == sorted([stuck.name, living.name])
+            assert running.row()["failed"] > 0
+            assert stranger.waiting() == stuck.waiting() == []
+            assert any("nothing leaves for display" in line and "not permitted" in line for line in running.log.lines)
+            assert any(" was refused: its address is not in the networks" in line for line in running.log.lines)
+
+    site.run(test)
+
+
+def _said(running: Running, text: str) -> bool:
+    return any(text in line for line in running.log.lines)
+
+
+def _ignored(running: Running, number: int) -> bool:
+    return bool(running.row()["ignored"] == number)
