@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import datapath, document, failover, load, resident, switch, ubus
+from bench import datapath, displays, document, failover, load, resident, switch, ubus
 from bench.figure import Figure, Missing, Row, plain
 from netpath.lab import LabError
 
@@ -26,6 +26,7 @@ MEASUREMENTS: Mapping[str, tuple[str, Callable[[bool], Sequence[Figure]]]] = {
     "silent": ("failover after silent loss", failover.silent),
     "defaults": ("failover after silent loss, shipped defaults", failover.defaults),
     "datapath": ("cost of a packet", datapath.measure),
+    "displays": ("UDP server of the monitor", displays.measure),
     "ubus": ("status through rpcd", ubus.measure),
 }
 
