@@ -165,8 +165,8 @@ class UdpServer:
 
     def _why(self, source: Source) -> str:
         if not self._networks.allow(source):
-            return "its address is not in the networks that may register"
-        return f"the table has room for {self._clients.limit}, {self._clients.share} of one address"
+            return "its address is in none of the networks of the option clients"
+        return f"there is room for {self._clients.limit} (max_clients), {self._clients.share} of them at one address"
 
     def _answer(self) -> tuple[bytes, ...]:
         speeds = self._speeds()

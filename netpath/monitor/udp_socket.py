@@ -188,7 +188,7 @@ def _cannot(address: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
             f"UDP port {port} at {address} is taken by another program: `ss -lunp sport = :{port}` (or "
-            "`netstat -lunp`) names it; end that one, or use another port"
+            "`netstat -lunp`) names it; end that one, or set another listen_port"
         )
     return f"cannot listen on UDP port {port} at {address}: {error.strerror}"
 
