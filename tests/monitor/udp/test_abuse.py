@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import socket
 import time
@@ -12,7 +13,7 @@ from functools import partial
 
 import pytest
 
-from netpath.monitor import clients
+from netpath.monitor import clients, udp
 from netpath.monitoring import Format
 from tests.kernel.nsbox import Box
 from tests.monitor.udp.site import COMBINED, HOSTS, LIMIT, PORT, REGISTRATION, ROUTERS, Running, Site, serving
@@ -169,6 +170,59 @@ def test_a_flood_of_registrations_is_bounded_work_and_displaces_nobody(site: Sit
             living.waiting()
             assert await living.served() == [COMBINED] * 2
             assert len(running.log.lines) <= 20
+
+    site.run(test)
+
+
+def test_while_a_flood_lasts_nothing_is_read_for_a_while(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processor's time is for others meanwhile, and displays that are known get their figures."""
+    monkeypatch.setattr(udp, "REST", 0.5)
+
+    async def test() -> None:
+        async with serving() as running:
+            living, stranger = site.display(site.b, ROUTERS[0][0]), site.display(site.a, ROUTERS[0][0])
+            await living.served()
+            living.send()
+            for _ in range(150):
+                stranger.send(b"flood")
+            await running.until(lambda: running.row()["ignored"] > 0, "the first of it")
+            living.waiting()
+            assert await living.receive() == COMBINED
+            assert running.row()["ignored"] in (63, 64), "with its registration"
+            await running.until(partial(_ignored, running, 150), "the rest of it")
+
+    site.run(test)
+
+
+@pytest.mark.parametrize(
+    ("reason", "gone"),
+    [("port-unreachable", True), ("admin-prohibited", True), ("no-route", False), ("host-unreachable", False)],
+)
+def test_a_firewall_s_word_is_heard_but_lost_ways_may_be_found_again(site: Site, reason: str, gone: bool) -> None:
+    site.a.nft(
+        "table inet door {\nchain input { type filter hook input priority 0\n"
+        f"udp sport {PORT} reject with icmpx type {reason}\n}}\n}}\n"
+    )
+
+    async def test() -> None:
+        async with serving() as running:
+            shut = [site.display(site.a, address) for address in ROUTERS[0]]
+            if gone:
+                for display in shut:
+                    display.send()
+                text = "is gone: nobody listens there any more"
+                await running.until(
+                    lambda: sum(text in line for line in running.log.lines) == 2, "both to be forgotten"
+                )
+                return
+            for _ in range(2):
+                for display in shut:
+                    with contextlib.suppress(OSError):  # it may be told as well
+                        display.send()
+            await running.until(partial(_all_sent, running, 2, 2), "two answers to each")
+            await running.until(lambda: running.row()["clients"][0]["sent"] >= 2, "two answers to the first, too")
+            assert sorted(running.clients()) == sorted(display.name for display in shut)
+            assert running.row()["failed"] == 0
 
     site.run(test)
 

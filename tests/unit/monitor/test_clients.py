@@ -11,12 +11,22 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from netpath.monitor import wire
-from netpath.monitor.clients import FACTOR, FIRST_FACTOR, KEEP_ALIVE, SHARE, Client, Clients, Networks, Source, Verdict
-from netpath.monitor.clients import Way as Path
+from netpath.monitor.clients import (
+    FACTOR,
+    FIRST_FACTOR,
+    KEEP_ALIVE,
+    SHARE,
+    Client,
+    Clients,
+    Networks,
+    Source,
+    Verdict,
+    Way,
+)
 from netpath.monitor.udp import following
 from netpath.monitoring import Format
 
-HERE = Path(0)
+HERE = Way(0)
 ALL = Networks(["0.0.0.0/0", "::/0"])
 V4, V6 = Source("192.0.2.7", 17891), Source("2001:db8::7", 17891)
 REGISTRATION = b"\x01\x00"
@@ -103,10 +113,10 @@ def test_only_a_registration_keeps_a_client() -> None:
 
 def test_the_newest_registration_says_how_answers_leave() -> None:
     clients = table()
-    clients.received(REGISTRATION, V4, Path(0, b"\xc0\x00\x02\x01"), 0.0)
-    _, client = clients.received(REGISTRATION, V4, Path(1, None), 5.0)
+    clients.received(REGISTRATION, V4, Way(0, b"\xc0\x00\x02\x01"), 0.0)
+    _, client = clients.received(REGISTRATION, V4, Way(1, None), 5.0)
     assert client is not None
-    assert client.way == Path(1, None)
+    assert client.way == Way(1, None)
 
 
 def test_a_full_table_refuses_newcomers_and_keeps_whom_it_has() -> None:
