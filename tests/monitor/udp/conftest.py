@@ -14,10 +14,14 @@ from tests.kernel.nsbox import Box
 from tests.monitor.udp.site import HOSTS, ROUTERS, Site
 
 
-@pytest.fixture
-def site() -> Iterator[Site]:
+@pytest.fixture(autouse=True)
+def root() -> None:
     if os.geteuid() != 0:
         raise Unavailable("network namespaces need root")
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
     with contextlib.ExitStack() as stack:
         router, *hosts = (stack.enter_context(Box(role)) for role in ("r", "a", "b"))
         for number, host in enumerate(hosts):

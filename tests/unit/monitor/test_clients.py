@@ -94,6 +94,23 @@ def test_a_shorter_interval_is_for_those_who_ask_more_often() -> None:
     assert len(got) <= FACTOR * 30 // 76
 
 
+def test_a_tick_that_comes_a_little_early_is_not_left_out() -> None:
+    """Timers are late by a few milliseconds, now more and now less."""
+    clients = table()
+    for number in range(1, 100):
+        register(clients, V4, number - 0.6)
+        late = 0.004 if number % 2 else 0.001
+        assert bool(answered(clients, number + late)) == (number > 1)
+
+
+def test_asking_again_brings_the_next_answer_nearer() -> None:
+    clients = table(interval=0.2)
+    register(clients, V4, 0.0)
+    assert answered(clients, 0.2) == [], "two answers have to do for five seconds"
+    register(clients, V4, 0.3)
+    assert answered(clients, 0.4) == [V4]
+
+
 @pytest.mark.parametrize("silence", [14.9, 15.0])
 def test_a_client_is_forgotten_after_the_time_of_silence(silence: float) -> None:
     clients = table(timeout=15.0)
