@@ -174,7 +174,7 @@ class InterfaceHealth:
     def snapshot(self, now: float) -> HealthSnapshot:
         """Everything that status and metrics show of it."""
         rows = tuple(
-            target_row(t.address, t.alive, t.window.summary(now, self._timing.timeout(t.rtt))) for t in self._targets
+            target_row(t, t.window.summary(now, self._timing.timeout(t.rtt))) for t in self._targets
         )
         latency, jitter, loss = overall(rows)
         return HealthSnapshot(
