@@ -60,9 +60,7 @@ class HealthSnapshot:
 def target_row(target: Target, seen: Summary) -> TargetSnapshot:
     status = "unknown" if target.alive is None else "up" if target.alive else "down"
     totals = (target.window.count, target.replies)
-    return TargetSnapshot(
-        target.address, status, seen.latency, seen.jitter, seen.loss, seen.sent, seen.lost, *totals
-    )
+    return TargetSnapshot(target.address, status, seen.latency, seen.jitter, seen.loss, seen.sent, seen.lost, *totals)
 
 
 def overall(rows: Iterable[TargetSnapshot]) -> tuple[float | None, float | None, float]:
