@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import datapath, document, failover, load, resident, switch, ubus
+from bench import datapath, document, failover, load, resident, scrape, switch, ubus
 from bench.figure import Figure, Missing, Row, plain
 from netpath.lab import LabError
 
@@ -27,6 +27,7 @@ MEASUREMENTS: Mapping[str, tuple[str, Callable[[bool], Sequence[Figure]]]] = {
     "defaults": ("failover after silent loss, shipped defaults", failover.defaults),
     "datapath": ("cost of a packet", datapath.measure),
     "ubus": ("status through rpcd", ubus.measure),
+    "scrape": ("cost of a scrape of /metrics", scrape.measure),
 }
 
 

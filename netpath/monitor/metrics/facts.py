@@ -76,6 +76,8 @@ class Reader:
         }
         await asyncio.gather(*(self._attempt(facts, subject, read) for subject, read in asked.items()))
         facts.tracker_up = len(facts.failed) < len(asked)
+        if "tracker" in facts.failed:  # one question for both
+            facts.failed["members"] = facts.failed["tracker"]
         facts.pid = self._tracker.pid or None if facts.tracker_up else None
         return facts
 

@@ -27,7 +27,7 @@ def fill(sheet: Sheet, facts: Facts) -> None:
     family_of = {row["name"]: row["family"] for row in facts.interfaces}
     for policy in facts.policies:
         sheet.tell(INFO, policy["name"], policy["mode"], policy["last_resort"])
-        for family in facts.steered:
+        for family in facts.steered if family_of else ():  # else nobody knows whose family is which
             _family(sheet, policy, family, family_of)
 
 
