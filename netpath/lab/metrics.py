@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from netpath.monitor.metrics import MetricsServer
@@ -19,9 +18,9 @@ from netpath.tracker.journal import Log
 TABLE = "netpath"
 
 
-def main(socket: str, port: str, own: str, addresses: Sequence[str]) -> None:
+def main(socket: str, port: str, own: str, *addresses: str) -> None:
     reply = json.loads(Path(own).read_text(encoding="utf-8"))
-    settings = Listener(tuple(addresses), int(port))
+    settings = Listener(addresses, int(port))
     server = MetricsServer(settings, Tracker(Path(socket)), lambda: reply, TABLE, Log())
     told: list[bool] = []
 
@@ -34,4 +33,4 @@ def main(socket: str, port: str, own: str, addresses: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], sys.argv[4:])
+    main(*sys.argv[1:])

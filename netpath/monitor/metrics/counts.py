@@ -8,7 +8,7 @@ from typing import Any
 
 from netpath.monitor.tracker import Tracker
 
-KINDS = ("clock", "config", "error", "interface", "member", "renumbered", "table")
+KINDS = ("clock", "config", "error", "interface", "member", "renumbered", "switch", "table")
 """Those of the tracker: they are there with 0, as Prometheus does not count the first value of a counter."""
 
 

@@ -56,6 +56,14 @@ OWN: dict[str, Any] = {
     "metrics": {"addresses": ["127.0.0.1", "::1"], "port": 9478, **HEALTHY, "scrapes": 12},
     "broker": {"target": "192.0.2.3:1883", **HEALTHY, "published": 44},
     "notify": [
-        {"name": "chat", "type": "webhook", "target": "https://192.0.2.4", **HEALTHY, "sent": 5, "held": 1, "dropped": 0}
+        {
+            "name": "chat",
+            "type": "webhook",
+            "target": "https://192.0.2.4",
+            **HEALTHY,
+            "sent": 5,
+            "held": 1,
+            "dropped": 0,
+        }
     ],
 }
