@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from typing import Any
 
 from bench import configurations
 from bench.figure import Figure
@@ -17,7 +18,7 @@ PAUSE = 0.3
 """Seconds between two scrapes: sooner the monitor would give the same answer again."""
 CASES = ((2, 10), (2, 1000), (60, 10), (60, 1000))
 """Uplinks and rules."""
-NOTHING = {
+NOTHING: dict[str, Any] = {
     "speeds": dict.fromkeys(f"{path}_{way}" for path in ("direct", "proxy", "wan") for way in ("up", "down")),
     "sources": [],
     "server": None,

@@ -96,6 +96,8 @@ class Reader:
             facts.failed[subject] = f"the tracker gave no answer in {TRACKER_TIME:.0f} s"
         except TrackerError as error:
             facts.failed[subject] = str(error)
+        except (LookupError, TypeError) as error:  # after an update, until both run the new version
+            facts.failed[subject] = f"the tracker's answer is not understood: {error!r}; restart the monitor"
 
     async def _read_tracker(self, facts: Facts) -> None:
         reply = await self._tracker.ask("status", section="members")
