@@ -123,8 +123,7 @@ class Scraper:
         current = self._current
         if current is None or (current.done() and time.monotonic() - self._computed > FRESH):
             current = self._current = asyncio.create_task(self._compute())
-        # Who goes away must not end it for the others.
-        return await asyncio.shield(current)
+        return await current
 
     async def _compute(self) -> Exposition:
         began = time.monotonic()

@@ -72,9 +72,9 @@ def test_both_families(absent: Path) -> None:
     """On one port, as configured."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         number = free.getsockname()[1]
-    sockets = listener.bind(("127.0.0.1", "::1"), number)
+    sockets = listener.bind(("0.0.0.0", "::"), number)
     try:
-        assert [each.getsockname()[:2] for each in sockets] == [("127.0.0.1", number), ("::1", number)]
+        assert [each.getsockname()[:2] for each in sockets] == [("0.0.0.0", number), ("::", number)]
     finally:
         listener.close(sockets)
 
@@ -353,7 +353,25 @@ def test_events_are_counted_while_nobody_scrapes(tmp_path: Path) -> None:
         asyncio.run(go(tracker))
 
 
-def test_at_the_end_nothing_is_open(absent: Path) -> None:
+def test_nobody_keeps_the_tracker_busy(absent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scrape, "FRESH", 1000.0)
+    asked: list[bool] = []
+
+    def own() -> dict[str, Any]:
+        asked.append(True)
+        return OWN
+
+    async def go() -> None:
+        async with serving(absent, own) as server:
+            assert [(await get(server))[0] for _ in range(5)] == [200] * 5
+        assert len(asked) == 1
+
+    asyncio.run(go())
+
+
+def test_at_the_end_nothing_is_open(absent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "REQUEST_TIME", 1000.0)
+
     async def go() -> int:
         async with serving(absent) as server:
             number = port(server)
