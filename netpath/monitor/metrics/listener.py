@@ -20,7 +20,7 @@ from netpath.monitor.metrics import http
 from netpath.monitor.metrics.http import BadRequestError, Request
 from netpath.monitor.readings import ServiceError
 
-MOST = 64
+MOST = 128
 """Connections at a time; others wait in the kernel's queue."""
 QUEUE = 1024
 REQUEST_TIME = 5.0
@@ -29,7 +29,7 @@ RESPONSE_TIME = 10.0
 """Seconds for a response to be taken."""
 CLOSE_TIME = 1.0
 """Seconds for the other side to close after its response."""
-ASKING_SAFE, TAKING_SAFE = 0.1, 1.0
+ASKING_SAFE, TAKING_SAFE = 0.5, 1.0
 """Seconds of waiting for a request, and of giving the response away, in which nobody loses the place to others."""
 _CHUNK = 2048
 _IP_FREEBIND = 15
