@@ -194,7 +194,7 @@ def test_a_thousand_silent_connections_leave_room(absent: Path, monkeypatch: pyt
             held = [await connect(server) for _ in range(1000)]
             statuses = [(await get(server))[0] for _ in range(3)]
             assert statuses == [200, 200, 200]
-            assert len(_connections_of(port(server))) <= listener.MOST
+            assert len(_connections_of(port(server))) <= 150
             for _, writer in held:
                 writer.close()
 
