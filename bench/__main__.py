@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import datapath, displays, document, failover, load, resident, switch, ubus
+from bench import datapath, displays, document, failover, load, resident, scrape, switch, ubus
 from bench.figure import Figure, Missing, Row, plain
 from netpath.lab import LabError
 
@@ -28,6 +28,7 @@ MEASUREMENTS: Mapping[str, tuple[str, Callable[[bool], Sequence[Figure]]]] = {
     "datapath": ("cost of a packet", datapath.measure),
     "displays": ("UDP server of the monitor", displays.measure),
     "ubus": ("status through rpcd", ubus.measure),
+    "scrape": ("cost of a scrape of /metrics", scrape.measure),
 }
 
 

@@ -7,6 +7,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from socket import SO_PEERCRED, SOL_SOCKET
+from struct import Struct
 from typing import Any
 
 LINE_LIMIT = 16 * 1024 * 1024
@@ -14,6 +16,8 @@ LINE_LIMIT = 16 * 1024 * 1024
 ANSWER_TIME = 15.0
 RETRY_TIME = 1.0
 """Seconds between attempts to reach a tracker that is not there."""
+_UCRED = Struct("=iII")
+"""struct ucred: process, user, group (linux/socket.h)."""
 
 
 class TrackerError(Exception):
@@ -25,6 +29,8 @@ class Tracker:
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
+        self.pid: int | None = None
+        """The process that listened there when it was last asked."""
 
     async def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         """The reply. Raises TrackerError."""
@@ -67,10 +73,13 @@ class Tracker:
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
             opened = asyncio.open_unix_connection(str(self._socket), limit=LINE_LIMIT)
-            return await asyncio.wait_for(opened, ANSWER_TIME)
+            reader, writer = await asyncio.wait_for(opened, ANSWER_TIME)
         except (OSError, TimeoutError) as error:
             what = getattr(error, "strerror", None) or "no answer"
             raise TrackerError(f"NetPath is not running ({self._socket}: {what}); start it: netpath start") from None
+        peer = writer.get_extra_info("socket").getsockopt(SOL_SOCKET, SO_PEERCRED, _UCRED.size)
+        self.pid = _UCRED.unpack(peer)[0]
+        return reader, writer
 
     async def _exchange(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: dict[str, Any]
