@@ -67,7 +67,7 @@ define Package/netpath-monitor
   CATEGORY:=Network
   SUBMENU:=Routing and Redirection
   TITLE:=Traffic monitor of NetPath
-  DEPENDS:=+netpath +python3-openssl +python3-email +python3-websockets +python3-paho-mqtt +python3-prometheus-client
+  DEPENDS:=+netpath +python3 +python3-websockets +python3-paho-mqtt +python3-prometheus-client
   PKGARCH:=all
 endef
 

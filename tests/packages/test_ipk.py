@@ -17,8 +17,10 @@ Packages = dict[str, Ipk]
 def test_they_are_these(packages: Packages) -> None:
     translations = {"luci-i18n-netpath-ru", "luci-i18n-netpath-zh-cn"}
     assert set(packages) == {
-        "netpath", "netpath-monitor", "luci-app-netpath", "python3-nftables", "python3-prometheus-client", *translations,
-    }  # fmt: skip
+        *("netpath", "netpath-monitor", "luci-app-netpath"),
+        *("python3-nftables", "python3-prometheus-client"),
+        *translations,
+    }
     for name, ipk in packages.items():
         assert ipk.path.name == f"{name}_{ipk.control['Version']}_all.ipk"
         assert ipk.control["Architecture"] == "all"
