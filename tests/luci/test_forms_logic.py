@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netpath.config.luci import schema_js
-from netpath.config.schema import SECTIONS
+from netpath.config.schema import STEERING_SECTIONS
 from netpath.lab.world import PACKAGE_ROOT
 from netpath.model import LastResort, Member, Mode, Policy
 from netpath.steering.slots import shares
@@ -76,8 +76,8 @@ COMBINATIONS: list[tuple[str, dict[str, str | list[str]]]] = [
     ("globals", {"rt_table_lookup": [str(table) for table in range(2000, 2099)]}),
 ]
 BASE: dict[str, dict[str, str | list[str]]] = {"member": {"interface": "wan"}, "rule": {"policy": "default"}}
-OPTIONS = [(kind.name, o.name) for kind in SECTIONS.values() for o in kind.options if not o.ignored]
-BY_KIND = {kind: [option for of, option in OPTIONS if of == kind] for kind in SECTIONS}
+OPTIONS = [(kind.name, o.name) for kind in STEERING_SECTIONS.values() for o in kind.options if not o.ignored]
+BY_KIND = {kind: [option for of, option in OPTIONS if of == kind] for kind in STEERING_SECTIONS}
 RANDOM = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
