@@ -91,8 +91,8 @@ class Tracker:
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
-            opened = asyncio.open_unix_connection(str(self._socket), limit=LINE_LIMIT)
-            return await asyncio.wait_for(opened, ANSWER_TIME)
+            async with asyncio.timeout(ANSWER_TIME):  # `wait_for` of Python 3.11 may overlook that it is cancelled
+                return await asyncio.open_unix_connection(str(self._socket), limit=LINE_LIMIT)
         except TimeoutError:
             raise TrackerError(f"the tracker takes no connection ({self._socket}: no answer)") from None
         except OSError as error:
@@ -104,7 +104,8 @@ class Tracker:
     ) -> dict[str, Any]:
         try:
             writer.write(json.dumps(request).encode() + b"\n")
-            reply = await asyncio.wait_for(self._line(reader), ANSWER_TIME)
+            async with asyncio.timeout(ANSWER_TIME):
+                reply = await self._line(reader)
         except TimeoutError:
             raise TrackerError(f"the tracker gave no answer to {request['cmd']} in {ANSWER_TIME:.0f} s") from None
         if "error" in reply:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -59,11 +60,13 @@ class Dialer:
         problem = UndeliveredError(f"the name {self._host} cannot be resolved")
         for family, address in (await self._addresses(way))[:ADDRESSES]:
             try:
-                return await asyncio.wait_for(_connected(way, family, address, port), self._timeout)
+                async with asyncio.timeout(self._timeout):
+                    return await _connected(way, family, address, port)
             except TimeoutError:
                 problem = UndeliveredError(f"no connection after {self._timeout:.0f} s")
             except OSError as error:
-                problem = UndeliveredError(words(error))
+                # asyncio has words of its own for it
+                problem = UndeliveredError(os.strerror(error.errno).lower() if error.errno else words(error))
         raise problem
 
     def _literal(self) -> Address | None:

@@ -66,8 +66,9 @@ def target(settings: Notify) -> str:
 
 
 class Notifier:
-    """See docs/monitor.md, "Messages to people". What waits stays here between two calls of `run`; with `state` also from
-    one process to the next, in a file of that directory.
+    """See docs/monitor.md, "Messages to people". What waits stays here between two calls of `run`.
+
+    With `state` it is also kept in a file of that directory, from one process to the next.
     """
 
     def __init__(self, settings: Notify, tracker: Tracker, log: Log, state: StateDir | None = None) -> None:
@@ -178,7 +179,8 @@ class Notifier:
                 self._log("warning", f"notify {self._settings.name}: {trouble}")
             self._log("info", f"notify {self._settings.name}: told {channel.target} by {way}")
             return
-        reasons = "; ".join(f"by {way}: {error}" for way, error in zip(ways, failed, strict=True))
+        by = [f"by {way}: " if way.uplink is not None else "" for way in ways]
+        reasons = "; ".join(f"{way}{error}" for way, error in zip(by, failed, strict=True))
         if all(isinstance(error, RefusedError) for error in failed):
             raise RefusedError(reasons)
         raise UndeliveredError(reasons, max(error.pause for error in failed))
@@ -206,7 +208,8 @@ class Notifier:
     async def _pause(self, seconds: float | None) -> None:
         """Until an event comes, at most so long."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
 
     def _tell_of_waiting(self) -> None:
         if not self._waits_for_uplink:

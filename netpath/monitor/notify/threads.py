@@ -50,7 +50,8 @@ async def exchange(work: Callable[[socket.socket], T], sock: socket.socket, seco
     # TLS takes the descriptor over; a second one shuts the same connection down whatever has become of the first.
     guard = sock.dup()
     try:
-        return await asyncio.wait_for(start(lambda: work(sock)), seconds)
+        async with asyncio.timeout(seconds):  # `wait_for` of Python 3.11 may overlook that it is cancelled
+            return await start(lambda: work(sock))
     except TimeoutError:
         raise UndeliveredError(f"it was not over after {seconds:.0f} s") from None
     finally:

@@ -38,7 +38,7 @@ def trouble(error: OSError | ValueError) -> str:
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
         return told(f"TLS failed: {str(reason).lower().replace('_', ' ')}", ())
     if time.time() < CLOCK_IS_SET:
-        today = time.strftime("%Y-%m-%d", time.localtime())
+        today = time.strftime("%Y-%m-%d", time.localtime(time.time()))
         return f"its certificate cannot be checked: the router's clock is not set yet ({today})"
     if not _authorities():
         return "its certificate cannot be checked: there are no trusted ones here; install ca-bundle"
