@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 from email import policy
 from email.message import EmailMessage
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime, getaddresses
 
 from netpath.monitor.notify.text import Message
 from netpath.monitoring import Notify
@@ -29,7 +29,8 @@ def mailbox(text: str) -> str:
 
     Raises ValueError for what is none; a line break would begin a header of its own.
     """
-    _, address = parseaddr(text)
+    found = getaddresses([text])
+    address = found[0][1] if len(found) == 1 else ""
     user, at, host = address.rpartition("@")
     if not text.isprintable() or not user or not at or not host or any(c in " ,;<>()" for c in address):
         raise ValueError(f"{text[:64]!r} is no e-mail address, such as name@example.org or Name <name@example.org>")

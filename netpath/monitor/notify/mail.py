@@ -9,7 +9,6 @@ import socket
 from contextlib import suppress
 from email.message import EmailMessage
 from functools import partial
-from typing import Any
 
 from netpath.monitor.notify import threads, tls
 from netpath.monitor.notify.letter import letter, mailbox
@@ -58,12 +57,14 @@ class Mail:
             return self._converse(made, sock)
         except smtplib.SMTPRecipientsRefused as error:
             code, said = next(iter(error.recipients.values()))
-            raise self._answered("it refused the recipients", code, said) from None
+            raise self._refused("it refused the recipients", code, said) from None
         except smtplib.SMTPAuthenticationError as error:
             # Its words may have in them what was sent.
-            raise self._answered("it refused user name and password", error.smtp_code, "") from None
-        except smtplib.SMTPResponseException as error:
-            raise self._answered("it answered", error.smtp_code, error.smtp_error) from None
+            raise self._refused("it refused user name and password", error.smtp_code, b"") from None
+        except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
+            raise self._refused("it answered", error.smtp_code, error.smtp_error) from None
+        except smtplib.SMTPResponseException as error:  # to a greeting; also what is no answer at all
+            raise UndeliveredError(self._told(f"it answered {error.smtp_code} {_text(error.smtp_error)}")) from None
         except smtplib.SMTPServerDisconnected:
             raise UndeliveredError("it closed the connection, or did not answer in time") from None
         except (smtplib.SMTPException, OSError, ValueError) as error:
@@ -98,10 +99,11 @@ class Mail:
         except (OSError, ValueError) as error:
             raise UndeliveredError(tls.trouble(error)) from None
 
-    def _answered(self, what: str, code: int, said: Any) -> UndeliveredError:
-        text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-        reason = self._told(f"{what}: {code} {text}")
-        return RefusedError(reason) if 500 <= code < 600 else UndeliveredError(reason)
+    def _refused(self, what: str, code: int, said: bytes | str) -> UndeliveredError:
+        """5yz is final (RFC 5321, 4.2.1)."""
+        reason = self._told(f"{what}: {code} {_text(said)}")
+        # What smtplib makes up for a line without an end is text.
+        return RefusedError(reason) if 500 <= code < 600 and isinstance(said, bytes) else UndeliveredError(reason)
 
     def _told(self, text: str) -> str:
         return told(text, (self._settings.password,))
@@ -145,6 +147,10 @@ class _Bounded:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _text(said: bytes | str) -> str:
+    return said.decode("utf-8", "replace") if isinstance(said, bytes) else said
 
 
 def _literal(sock: socket.socket) -> str:

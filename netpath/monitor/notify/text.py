@@ -154,7 +154,8 @@ class _Times:
     def full(self, epoch: float) -> str:
         """With the zone, as its letters and as its distance from UTC."""
         when = self._local(epoch)
-        return when.strftime("%Y-%m-%d %H:%M:%S %Z (UTC%z)")
+        away = when.strftime("%z")
+        return when.strftime(f"%Y-%m-%d %H:%M:%S %Z (UTC{away[:3]}:{away[3:5]})")
 
     def span(self, begin: float | None, end: float, text: str) -> str:
         """`text` with the time between, "" where that is not known."""
