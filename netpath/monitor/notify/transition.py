@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +10,8 @@ from typing import Any
 from netpath.monitoring import Notify
 
 LONGEST_NAME, LONGEST_REASON = 64, 300
+LARGEST = 2**53
+"""Numbers of events are below; NaN and infinity are not."""
 SUBJECTS = 1024
 """Interfaces and members that are remembered; a router has at most 252 of the first."""
 _NEARLY = {"disconnecting": "online", "connecting": "offline"}
@@ -80,7 +81,7 @@ def transition(event: Mapping[str, Any]) -> Transition | None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
 class Filter:
@@ -95,14 +96,12 @@ class Filter:
 
     def pick(self, found: Transition) -> Transition | None:
         """The transition as it is to be told, from the state that was told last."""
-        if found.new not in self._settings.events:
-            return None
         if self._settings.interfaces and found.interface not in self._settings.interfaces:
             return None
         first = found.old if found.old in self._settings.events else _NEARLY.get(found.old, found.old)
         old, since = self._known.pop(found.subject, (first, None))
-        changed = found.new != old
-        self._known[found.subject] = (found.new, found.time if changed else since)
+        changed = found.new in self._settings.events and found.new != old
+        self._known[found.subject] = (found.new, found.time) if changed else (old, since)
         if len(self._known) > SUBJECTS:
             del self._known[next(iter(self._known))]
         return replace(found, old=old, since=since) if changed else None

@@ -30,13 +30,15 @@ class Inbox:
         self.plan: list[str] = []
         self.unknown: set[str] = set()
 
-    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, _: Any) -> str:
+    async def handle_RCPT(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, _: Any
+    ) -> str:
         if address in self.unknown:
             return "550 no such user here"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         answer = self.plan.pop(0) if self.plan else "250 taken"
         if answer.startswith("250"):
             self.got.append((session, envelope))
@@ -105,7 +107,12 @@ def test_starttls_and_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     theirs, inbox = certificate(tmp_path), Inbox()
 
     async def scene() -> None:
-        more = {"authenticator": check, "auth_required": True, "auth_require_tls": True, "require_starttls": True}
+        more: dict[str, Any] = {
+            "authenticator": check,
+            "auth_required": True,
+            "auth_require_tls": True,
+            "require_starttls": True,
+        }
         with mailserver(inbox, theirs, **more) as port:
             wanted = mail(port, security="starttls", username="router", password="gehe:im")
             async with running(wanted) as run:

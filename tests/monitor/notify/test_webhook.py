@@ -213,7 +213,7 @@ def test_certificates_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                 await until(lambda: bool(run.failures))
                 assert "certificate is not accepted: self" in run.failures[0]
                 assert server.requests.empty()
-                monkeypatch.setattr(tls.time, "time", lambda: 86400.0 * 9)
+                monkeypatch.setattr("netpath.monitor.notify.tls.time.time", lambda: 86400.0 * 9)
                 seen = len(run.failures)
                 await until(lambda: len(run.failures) > seen + 1)
                 assert "clock is not set yet (1970-01-10)" in run.failures[-1]
@@ -236,8 +236,8 @@ def test_certificates_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_router_without_authorities_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing = ssl.DefaultVerifyPaths(None, None, "", "", "", "")
-    monkeypatch.setattr(tls.ssl, "get_default_verify_paths", lambda: nothing)
+    nothing = ssl.get_default_verify_paths()._replace(cafile="", capath="")
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nothing)
     error = ssl.SSLCertVerificationError(1, "CERTIFICATE_VERIFY_FAILED")
     assert "install ca-bundle" in tls.trouble(error)
 

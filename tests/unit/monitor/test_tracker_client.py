@@ -233,5 +233,5 @@ def test_a_slow_tracker_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_nobody_there(tmp_path: Path) -> None:
-    with pytest.raises(TrackerError, match="is not running .*No such file"):
+    with pytest.raises(TrackerError, match=r"is not running .*No such file"):
         asyncio.run(Tracker(tmp_path / "s").ask("status"))
