@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -22,6 +23,7 @@ from netpath.monitor.notify.text import Message, compose
 from netpath.monitor.notify.transition import LONGEST_NAME, Filter, clean, transition
 from netpath.monitor.notify.uplinks import Way
 from netpath.monitor.readings import ServiceError
+from netpath.monitor.retry import Backoff
 from netpath.monitor.tracker import Position, Tracker, TrackerError
 from netpath.monitoring import Channel, Notify
 from netpath.statedir import StateDir
@@ -80,6 +82,7 @@ class Notifier:
         self._filter = Filter(settings)
         self._reach = Reach()
         self._outbox = Outbox(settings.gather, settings.limit, time.monotonic())
+        self._backoff = Backoff(settings.retry, random.random)
         self._position = Position()
         self._changed = asyncio.Event()
         self._keeping: asyncio.TimerHandle | None = None
@@ -151,19 +154,32 @@ class Notifier:
         try:
             await self._try(channel, dialer, ways, message)
         except RefusedError as error:
+            self._backoff.succeeded()
             self._outbox.refused()
             reason = f"notify {self._settings.name}: {channel.target} refused a message, which is given up: {error}"
             self._log("error", reason)
             raise ServiceError(reason) from None
         except UndeliveredError as error:
-            self._outbox.failed(time.monotonic(), error.pause)
-            raise ServiceError(f"notify {self._settings.name}: {channel.target} was not reached: {error}") from None
+            reason = f"notify {self._settings.name}: {channel.target} was not reached: {error}"
+            self._undelivered(reason, error.pause)
+            raise ServiceError(reason) from None
         except BaseException:  # cancelled: it waits for the next call
             self._outbox.failed(time.monotonic())
             raise
         self._outbox.delivered()
+        self._backoff.succeeded()
         self._reach.told(outage)
         self._keep_soon()
+
+    def _undelivered(self, reason: str, pause: float) -> None:
+        """It is tried again as `retry` says, not before the receiver wants it; the last time it is given up."""
+        delay = self._backoff.failed()
+        if delay is None:
+            self._backoff.succeeded()
+            self._outbox.refused()
+            self._log("error", f"{reason}; a message is given up after {self._settings.retry.attempts} attempts")
+        else:
+            self._outbox.failed(time.monotonic(), max(delay, pause))
 
     async def _try(self, channel: Sender, dialer: Dialer, ways: list[Way], message: Message) -> None:
         """By one way after another. Raises RefusedError when none led to anybody who would have it."""

@@ -19,9 +19,8 @@ from typing import Any
 
 from netpath.monitor.notify import Notifier
 from netpath.monitor.readings import ServiceError
-from netpath.monitor.retry import PRESETS
 from netpath.monitor.tracker import Position, Tracker, TrackerError
-from netpath.monitoring import Channel, Notify
+from netpath.monitoring import Channel, Notify, Retry
 from netpath.statedir import StateDir
 
 PATIENCE = 15.0
@@ -45,7 +44,7 @@ SETTINGS = Notify(
     timeout=2.0,
     limit=1000,
     gather=0.0,
-    retry=PRESETS["infinite"],
+    retry=Retry(attempts=None, first=0.02, most=0.1, factor=2.0, jitter=0.2),
 )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from netpath.monitor.notify import tls
-from netpath.monitoring import Shape
+from netpath.monitoring import Retry, Shape
 from netpath.statedir import StateDir
 from tests.monitor.notify.support import (
     FakeTracker,
@@ -123,6 +123,22 @@ def test_a_refused_message_is_given_up_and_the_next_one_sent() -> None:
                 assert any(line.startswith("error") for line in run.log)
                 run.tracker.say(event(2, old="offline", new="online"))
                 assert [e["seq"] for e in (await server.next()).json["events"]] == [2]
+
+    play(scene)
+
+
+def test_a_message_is_given_up_after_as_many_attempts_as_retry_says() -> None:
+    async def scene() -> None:
+        with receiver() as server:
+            server.plan = [(500, {})] * 3
+            wanted = settings(url=f"http://127.0.0.1:{server.port}/", retry=Retry(3, 0.01, 0.1, 2.0, 0.0))
+            async with running(wanted) as run:
+                run.tracker.say(event(1))
+                await until(lambda: run.notifier.row()["dropped"] == 1)
+                assert any("given up after 3 attempts" in line for line in run.log)
+                run.tracker.say(event(2, old="offline", new="online"))
+                await until(lambda: run.worked == 1)
+                assert server.requests.qsize() == 4
 
     play(scene)
 

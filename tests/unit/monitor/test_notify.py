@@ -87,7 +87,22 @@ def test_other_interfaces_and_kinds_are_left_out() -> None:
     assert Filter(settings(events=("offline",))).pick(found) is None
 
 
-ODD = [None, True, -1, 10**400, 2.5, float("nan"), float("inf"), "", "wan", "\r\n\x00", "é" * 999, [], {}, "member"]
+ODD: list[Any] = [
+    None,
+    True,
+    -1,
+    10**400,
+    2.5,
+    float("nan"),
+    float("inf"),
+    "",
+    "wan",
+    "\r\n\x00",
+    "é" * 999,
+    [],
+    {},
+    "member",
+]
 
 
 @pytest.mark.parametrize(
