@@ -130,7 +130,7 @@ class _Server(smtplib.SMTP):
     def spend(self, size: int) -> None:
         self._left -= size
         if self._left < 0:
-            raise OSError(None, "the server talks without end")
+            raise UndeliveredError("it talks without end")
 
 
 class _Bounded:

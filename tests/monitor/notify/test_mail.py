@@ -199,22 +199,23 @@ def half(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize(
-    "talk",
+    ("talk", "words"),
     [
-        endless,
-        half,
-        lambda c: c.sendall(b"\xff\x00\x1b[31m\r\n" * 10),
-        lambda c: c.sendall(b"x" * 10**6),
-        lambda c: None,
+        (endless, "talks without end"),
+        (half, "not over after 1 s"),
+        (lambda c: c.sendall(b"\xff\x00\x1b[31m\r\n" * 10), "it answered -1"),
+        (lambda c: c.sendall(b"x" * 10**6), "Line too long"),
+        (lambda c: None, "closed the connection"),
     ],
     ids=["endless", "drip", "garbage", "long line", "closes"],
 )
-def test_what_is_no_mail_server_holds_nothing_up(talk: Any) -> None:
+def test_what_is_no_mail_server_holds_nothing_up(talk: Any, words: str) -> None:
     async def scene() -> None:
         with talker(talk) as port:
             async with running(mail(port, timeout=0.3)) as run:
                 run.tracker.say(event(1))
                 await until(lambda: bool(run.failures))
+                assert words in run.failures[0]
                 assert "\x1b" not in run.failures[0] and len(run.failures[0]) < 500
                 assert run.notifier.row()["held"] == 1
 
