@@ -14,6 +14,7 @@ from netpath.monitor.notify.outcome import UndeliveredError
 from netpath.monitor.notify.uplinks import PLAIN, Way
 from netpath.probe.base import Context, is_address, words
 from netpath.probe.resolve import Resolver
+from netpath.steering.marks import MarkSpace
 
 SYSTEM_TIME = 3.0
 """Seconds for the system's resolver, which knows names of the LAN but may ask dead servers for others."""
@@ -36,6 +37,8 @@ class Dialer:
         self._timeout = timeout
         self._found: list[Address] = []
         """What the system makes of the name."""
+        self._plain: list[Address] = []
+        """Those of them that need no uplink."""
         self._lookup: asyncio.Future[list[Address]] | None = None
 
     async def ways(self, rows: Sequence[Mapping[str, Any]] | None) -> list[Way]:
@@ -45,15 +48,18 @@ class Dialer:
         """
         literal = self._literal()
         self._found = [literal] if literal else await self._system()
-        marks = uplinks.mark_space() if rows else None
-        if marks is None or rows is None:
+        served = uplinks.steered() if rows else {}
+        if not rows or not served:
+            self._plain = self._found
             return [PLAIN]
-        direct = [(family, address) for family, address in self._found if uplinks.is_direct(address, family, marks)]
-        if direct:
-            self._found = direct
+        self._plain = [address for address in self._found if _is_direct(address, served)]
+        if self._plain:
             return [PLAIN]
-        found = uplinks.ways(rows, marks)
-        return [way for way in found if literal is None or way.family == literal[0]][: uplinks.MOST]
+        found = uplinks.ways(rows, next(iter(served.values())))
+        found = [way for way in found if literal is None or way.family == literal[0]][: uplinks.MOST]
+        # A family that is left alone goes by the main table, if the others fail.
+        self._plain = [address for address in self._found if address[0] not in served]
+        return [*found, PLAIN] if self._plain else found
 
     async def connect(self, way: Way, port: int) -> socket.socket:
         """A blocking socket, connected. Raises UndeliveredError."""
@@ -83,11 +89,18 @@ class Dialer:
         return lookup.result()
 
     async def _addresses(self, way: Way) -> list[Address]:
-        if way.uplink is None or self._literal():
+        if way.uplink is None:
+            return self._plain
+        if self._literal():
             return self._found
         family = way.uplink.family
         address = await _ask(way, self._host)
-        return [(family, address)] if address else [found for found in self._found if found[0] == family]
+        return [(family, address)] if address else [known for known in self._found if known[0] == family]
+
+
+def _is_direct(found: Address, served: Mapping[str, MarkSpace]) -> bool:
+    family, address = found
+    return family in served and uplinks.is_direct(address, family, served[family])
 
 
 def _resolve(host: str) -> list[Address]:

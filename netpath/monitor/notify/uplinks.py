@@ -63,16 +63,17 @@ def _uplink(row: Mapping[str, Any]) -> Uplink | None:
     return Uplink(name, number, family, device, None, (), False, ())
 
 
-def mark_space() -> MarkSpace | None:
-    """The marks in use, read off our ip rules; None while nothing is steered.
+def steered() -> dict[str, MarkSpace]:
+    """Families that are served, with the marks in use, read off our ip rules; empty while nothing is steered.
 
     The configuration may say something else already than what is loaded. Raises NetlinkError.
     """
+    found = {}
     for family in rtnl.FAMILIES:
-        for rule in rtnl.rules(family):
-            if rule.protocol == rtnl.PROTOCOL_OURS and rule.mask:
-                return MarkSpace(rule.mask)
-    return None
+        masks = [rule.mask for rule in rtnl.rules(family) if rule.protocol == rtnl.PROTOCOL_OURS and rule.mask]
+        if masks:
+            found[family] = MarkSpace(masks[0])
+    return found
 
 
 def is_direct(address: str, family: str, marks: MarkSpace) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from datetime import timedelta, timezone
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netpath.model import State
+from netpath.monitor.notify import dial, uplinks
 from netpath.monitor.notify.outbox import Bucket, Outbox
 from netpath.monitor.notify.outcome import UndeliveredError, told
 from netpath.monitor.notify.payload import payload
@@ -292,6 +294,36 @@ def test_the_best_uplink_comes_first() -> None:
 def test_the_second_uplink_of_a_device_has_its_own_mark() -> None:
     rows = [row("a", 1, device="eth0"), row("b", 2, device="eth0", latency=20.0)]
     assert [hex(way.mark) for way in ways(rows, MarkSpace(0x3F00))] == ["0x3f00", "0x200"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "served", "direct", "expected"),
+    [
+        ([row("wan", 1)], ["ipv4"], set(), ["wan", "the main table 2001:db8::9"]),
+        ([row("wan", 1)], ["ipv4", "ipv6"], set(), ["wan"]),
+        ([row("wan", 1)], ["ipv4", "ipv6"], {"192.0.2.9"}, ["the main table 192.0.2.9"]),
+        ([row("wan", 1, "offline")], ["ipv4", "ipv6"], set(), []),
+        ([row("wan", 1)], [], set(), ["the main table 192.0.2.9 2001:db8::9"]),
+        (None, ["ipv4"], set(), ["the main table 192.0.2.9 2001:db8::9"]),
+    ],
+)
+def test_which_ways_lead_to_a_name(
+    rows: list[dict[str, Any]] | None,
+    served: list[str],
+    direct: set[str],
+    expected: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dial, "_resolve", lambda host: [("ipv4", "192.0.2.9"), ("ipv6", "2001:db8::9")])
+    monkeypatch.setattr(uplinks, "steered", lambda: dict.fromkeys(served, MarkSpace(0x3F00)))
+    monkeypatch.setattr(uplinks, "is_direct", lambda address, family, marks: address in direct)
+
+    async def scene() -> list[str]:
+        dialer = dial.Dialer("hook.example", 1.0)
+        found = await dialer.ways(rows)
+        return [" ".join([str(w), *(a for _, a in dialer._plain if w.uplink is None)]) for w in found]
+
+    assert asyncio.run(scene()) == expected
 
 
 def test_retry_after_is_read_and_bounded() -> None:
