@@ -80,13 +80,12 @@ class Dialer:
 
     async def _system(self) -> list[Address]:
         """What the C library finds in time. It cannot be stopped, so there is never more than one thread in it."""
-        if self._lookup is None:
+        if self._lookup is None or self._lookup.done():  # what came too late for an earlier message is old
             self._lookup = threads.start(lambda: _resolve(self._host))
         done, _ = await asyncio.wait({self._lookup}, timeout=SYSTEM_TIME)
         if not done:
             return []
-        lookup, self._lookup = self._lookup, None
-        return lookup.result()
+        return self._lookup.result()
 
     async def _addresses(self, way: Way) -> list[Address]:
         if way.uplink is None:
