@@ -126,6 +126,21 @@ class Channel(StrEnum):
     EMAIL = "email"
 
 
+class Shape(StrEnum):
+    """What a webhook is sent."""
+
+    JSON = "json"
+    """Everything, with `text` in words: for programs, and for Mattermost."""
+    SLACK = "slack"
+    """`{"text"}`."""
+    DISCORD = "discord"
+    """`{"content"}`."""
+    NTFY = "ntfy"
+    """Plain text with a `Title` header."""
+    GOTIFY = "gotify"
+    """`{"title", "message", "priority"}`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notify:
     """Who is told of transitions."""
@@ -139,7 +154,7 @@ class Notify:
     url: str
     """webhook: http or https."""
     token: str
-    """webhook: sent as `Authorization: Bearer`."""
+    """webhook: sent as `Authorization: Bearer`; without one, `username` and `password` as `Basic`."""
     server: str
     """email: host name or address of the SMTP server."""
     port: int
@@ -156,6 +171,8 @@ class Notify:
     gather: float
     """Events within this time go in one message."""
     retry: Retry
+    format: Shape = Shape.JSON
+    """webhook."""
 
 
 @dataclass(frozen=True, slots=True)

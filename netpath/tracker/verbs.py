@@ -123,6 +123,7 @@ class Verbs:
             ],
             "id": uplink.id,
             "family": interface.family,
+            "metered": interface.metered,
             "device": uplink.device,
             "gateway": uplink.gateway,
             "addresses": list(uplink.addresses),
