@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin
@@ -130,13 +131,20 @@ async def _head(reader: asyncio.StreamReader) -> tuple[int, tuple[tuple[str, str
     except asyncio.LimitOverrunError:
         raise ServiceError(f"{NO_HTTP} (a heading of over {HEAD_LIMIT} bytes): check the port") from None
     first, *lines = head.decode("latin-1").split("\r\n")
-    words = first.split(" ", 2)
-    if not words[0].startswith("HTTP/1.") or len(words) < 2 or len(words[1]) != 3 or not words[1].isdecimal():
-        raise ServiceError(f"{NO_HTTP}: check the port")
+    code = status(first)
     pairs = (line.partition(":") for line in lines if line)
-    return int(words[1]), tuple((name.strip().lower(), value.strip()) for name, _, value in pairs)
+    return code, tuple((name.strip().lower(), value.strip()) for name, _, value in pairs)
 
 
+def status(line: str) -> int:
+    """Of a status line. Raises ServiceError."""
+    match = _STATUS.match(line)
+    if not match:
+        raise ServiceError(f"{NO_HTTP}: check the port")
+    return int(match[1])
+
+
+_STATUS = re.compile(r"HTTP/1\.\d ([1-5]\d\d)(?!\S)", re.ASCII)
 NO_HTTP = "what answers there does not speak HTTP"
 _CUT = "the answer ended in the middle: is the line bad?"
 

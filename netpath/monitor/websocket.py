@@ -20,7 +20,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from netpath.monitor import dial
+from netpath.monitor import dial, http_client
 from netpath.monitor.address import Address
 from netpath.monitor.http_client import NO_HTTP
 from netpath.monitor.readings import ServiceError
@@ -92,10 +92,7 @@ _FIX = "the address must be that of /connections at the external controller"
 
 def _agreed(head: bytes) -> None:
     """Raises ServiceError with what to do, unless the server takes up the protocol."""
-    version, _, rest = head.partition(b" ")
-    if not version.startswith(b"HTTP/1.") or not rest[:3].isdigit():
-        raise ServiceError(f"{NO_HTTP}: check the port")
-    status = int(rest[:3])
+    status = http_client.status(head.decode("latin-1"))
     if status == 101:
         return
     if status in (401, 403):
