@@ -15,7 +15,6 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidHandshake
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
@@ -81,8 +80,7 @@ async def _handshake(
     _agreed(head)
     protocol.receive_data(head)
     if protocol.handshake_exc is not None:
-        kind = "no WebSocket" if isinstance(protocol.handshake_exc, InvalidHandshake) else "no HTTP"
-        raise ServiceError(f"what answers there speaks {kind}: {_FIX}")
+        raise ServiceError(f"what answers there speaks no WebSocket: {_FIX}")
     protocol.events_received()  # the response
     return protocol
 

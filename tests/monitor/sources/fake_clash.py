@@ -99,9 +99,10 @@ class FakeClash:
         interval = int(parse_qs(urlsplit(connection.request.path).query)["interval"][0]) / 1000
         try:
             while True:
-                if not self.silent:
-                    message = self.message if self.message is not None else self.snapshot()
-                    await connection.send(message if self._binary else message.decode("latin-1"))
+                if self.silent:
+                    return await connection.wait_closed()
+                message = self.message if self.message is not None else self.snapshot()
+                await connection.send(message if self._binary else message.decode("latin-1"))
                 await asyncio.sleep(interval)
         except ConnectionClosed:
             pass  # the other side has gone

@@ -137,7 +137,7 @@ ANSWERS = {
     "endless heading": (b"HTTP/1.1 101 Switching Protocols\r\n" + b"X: y\r\n" * 20_000, "check the port"),
     "endless status": (b"HTTP/1.1 99999999\r\n\r\n", "check"),
     "101 of no WebSocket": (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n", "no WebSocket"),
-    "101 with a bad heading": (b"HTTP/1.1 101 Switching Protocols\r\nno colon here\r\n\r\n", "no HTTP"),
+    "101 with a bad heading": (b"HTTP/1.1 101 Switching Protocols\r\nno colon here\r\n\r\n", "no WebSocket"),
     "nothing": (b"", "ended the connection at once"),
 }
 
