@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from netpath.monitor.rates import one_each, together
@@ -41,9 +42,10 @@ class Local:
             if loop.time() >= asked + DEVICES_TIME:
                 devices, asked = await self._devices(), loop.time()
             reply = await self._ask("history", since=newest, limit=len(devices) * self._most)
-            rows = {name: rows for name, rows in reply.get("interfaces", {}).items() if name in devices and rows}
-            newest, speeds = mean(rows, newest, self._most)
-            if speeds:
+            with understood():
+                rows = {name: rows for name, rows in reply["interfaces"].items() if name in devices and rows}
+                newest, speeds = mean(rows, newest, self._most)
+            if speeds or not devices:
                 report(together({name: speeds[name] for name in one_each(devices) if name in speeds}))
             due = max(due + self._source.interval, loop.time())
             await asyncio.sleep(due - loop.time())
@@ -55,13 +57,15 @@ class Local:
 
     async def _devices(self) -> dict[str, str]:
         """Uplinks that are counted -> their devices. Raises ServiceError."""
-        rows = (await self._ask("status"))["interfaces"]
+        status = await self._ask("status")
+        with understood():
+            rows = {name: str(row["device"] or "") for name, row in status["interfaces"].items()}
         wanted = self._source.interfaces or tuple(rows)
         missing = [name for name in wanted if name not in rows]
         if missing:
             known = ", ".join(rows) or "none"
             raise ServiceError(f"there is no uplink {missing[0]}; there are: {known}")
-        return {name: rows[name].get("device") or "" for name in wanted}
+        return {name: rows[name] for name in wanted}
 
     async def _ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         try:
@@ -73,14 +77,25 @@ class Local:
             raise ServiceError(f"the tracker gave no answer in {self._source.timeout:g} s") from None
 
 
+@contextmanager
+def understood() -> Iterator[None]:
+    """Raises ServiceError where an answer has not the shape of docs/socket.md."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        raise ServiceError(
+            "the tracker's answer is not understood: is it of another version? netpath restart"
+        ) from None
+
+
 def mean(rows: dict[str, list[Row]], newest: float, most: int) -> tuple[float, dict[str, tuple[int, int]]]:
     """Rows of uplinks ([time, bytes/s received, bytes/s sent, ...], the newest last) -> the time of the newest row of
-    all, and the mean (up, down) of those later than `newest`, at most `most` of them.
+    all (`newest` if there is none), and the mean (up, down) of those later than `newest`, at most `most` of them.
 
     Without a later one (the clock was set back) that of the last row. Pure.
     """
     speeds = {}
-    last = 0.0
+    last = newest if not rows else 0.0
     for name, all_rows in rows.items():
         times = [row[0] or 0.0 for row in all_rows]
         count = min(most, sum(time > newest for time in times)) or 1

@@ -239,7 +239,12 @@ def test_bad_counters_are_one_clear_error(value: object) -> None:
 
 def test_odd_names_of_interfaces_do_not_reach_logs() -> None:
     async def play(fake: FakeRouter) -> None:
-        fake.interfaces += [row("evil\x1b[2J", "eth1", "0.0.0.0"), row("x" * 500, "eth1", "0.0.0.0"), 7, {"interface": 3}]  # type: ignore[list-item]
+        fake.interfaces += [
+            row("evil\x1b[2J", "eth1", "0.0.0.0"),
+            row("x" * 500, "eth1", "0.0.0.0"),
+            7,
+            {"interface": 3},
+        ]  # type: ignore[list-item]
         fake.interfaces += [row(f"line{n}", "eth1", "0.0.0.0") for n in range(500)]
         (reading,) = await readings(router(fake.port), 1)
         assert isinstance(reading, Wan)

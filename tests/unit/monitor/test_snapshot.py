@@ -41,7 +41,9 @@ def test_a_message_of_mihomo() -> None:
 
 
 def test_order_and_white_space_do_not_matter() -> None:
-    text = ' {"connections" : [ {"chains":null,"download":2,"upload":1,"id":"a"} ]\n, "uploadTotal":3 ,"downloadTotal":4} '
+    text = (
+        ' {"connections" : [ {"chains":null,"download":2,"upload":1,"id":"a"} ]\n, "uploadTotal":3 ,"downloadTotal":4} '
+    )
     assert read(text.encode())[0] == Snapshot(3, 4, {"a": Connection(1, 2, False)})
 
 
