@@ -83,9 +83,7 @@ def understood() -> Iterator[None]:
     try:
         yield
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-        raise ServiceError(
-            "the tracker's answer is not understood: is it of another version? netpath restart"
-        ) from None
+        raise ServiceError("the tracker's answer is not understood: is it another version? netpath restart") from None
 
 
 def mean(rows: dict[str, list[Row]], newest: float, most: int) -> tuple[float, dict[str, tuple[int, int]]]:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A fake router: uhttpd's /ubus and LuCI's login, with the replies of OpenWrt by their shape (recorded from rpcd, netifd
-and LuCI of 2025; test_openwrt_real.py holds the source to the real ones)."""
+"""A fake router: uhttpd's /ubus and LuCI's login, with the replies of OpenWrt by their shape (recorded from rpcd,
+netifd and LuCI of 2025; test_openwrt_real.py holds the source to the real ones)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FakeRouter:
         self.redirect = ""
         """Where every request is sent."""
         self.counters = {"eth1": [0, 0], "wwan0": [0, 0]}
-        self.interfaces = [
+        self.interfaces: list[Any] = [
             row("loopback", "lo"),
             row("lan", "br-lan"),
             row("wan", "eth1", "0.0.0.0"),
@@ -138,5 +138,5 @@ def row(name: str, device: str, target: str = "") -> dict[str, Any]:
 def http(status: str, body: bytes, headers: str = "X-Nothing: 1") -> bytes:
     """As uhttpd answers: chunked, and the connection is kept."""
     chunks = f"{len(body):x}\r\n".encode() + body + b"\r\n" if body else b""
-    head = f"HTTP/1.1 {status}\r\nConnection: Keep-Alive\r\nTransfer-Encoding: chunked\r\nKeep-Alive: timeout=20\r\n{headers}"
-    return f"{head}\r\n\r\n".encode() + chunks + b"0\r\n\r\n"
+    kept = "Connection: Keep-Alive\r\nTransfer-Encoding: chunked\r\nKeep-Alive: timeout=20"
+    return f"HTTP/1.1 {status}\r\n{kept}\r\n{headers}\r\n\r\n".encode() + chunks + b"0\r\n\r\n"

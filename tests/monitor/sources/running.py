@@ -37,7 +37,7 @@ async def readings(
     task = asyncio.create_task(feed(source, tracker).run(found.put_nowait))
     try:
         async with asyncio.timeout(PATIENCE):
-            got = []
+            got: list[Reading] = []
             while len(got) < count:
                 get = asyncio.create_task(found.get())
                 await asyncio.wait({get, task}, return_when=asyncio.FIRST_COMPLETED)
@@ -95,10 +95,8 @@ async def peer(answer: bytes, *, hold: bool = False, drip: float = 0.0) -> Async
 def certificate(directory: Path) -> Path:
     """A self-signed one for localhost with its key, as uhttpd makes one for itself."""
     path = directory / "certificate.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-        + ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(directory / "key.pem"), "-out", str(path)],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
+    kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    files = ["-keyout", str(directory / "key.pem"), "-out", str(path)]
+    subprocess.run(["openssl", "req", *kind, *name, *files], check=True, capture_output=True)
     return path

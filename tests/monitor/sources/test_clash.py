@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The source for Clash and mihomo against a server that speaks as mihomo does (a fake, fake_clash.py), and worse ones."""
+"""The source for Clash and mihomo against a fake that speaks as mihomo does (fake_clash.py), and worse servers."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ def test_direct_and_proxied_traffic_with_a_connection_that_ends() -> None:
                 total = [a + b * 0.1 for a, b in zip(total, speeds, strict=True)]
             # About, as the time between two snapshots is not quite the interval; history is not counted.
             assert total == [pytest.approx(50_000, rel=0.5), 0, 0, pytest.approx(500_000, rel=0.5)]
+            assert isinstance(reading, Proxy)
             assert reading.connections == 1
 
     asyncio.run(scene())

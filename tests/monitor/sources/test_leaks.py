@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 import threading
 from pathlib import Path
 
 import pytest
 
-from netpath.monitor import dial
 from netpath.monitor.feeds import feed
 from netpath.monitoring import SourceType
 from tests.monitor.sources.fake_clash import FakeClash
@@ -87,7 +87,7 @@ def test_a_name_server_that_is_silent_costs_one_thread(monkeypatch: pytest.Monke
         answer.wait(20)
         return [(0, 0, 0, "", ("127.0.0.1", 1))]
 
-    monkeypatch.setattr(dial.socket, "getaddrinfo", hang)
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
 
     async def scene() -> None:
         before = threading.active_count()

@@ -39,13 +39,13 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-async def start(directory: Path, **values: object) -> asyncio.subprocess.Process:
+async def start(directory: Path, mode: str, **ports: int) -> asyncio.subprocess.Process:
     directory.mkdir()
-    (directory / "config.yaml").write_text(CONFIG.format(**values))
+    (directory / "config.yaml").write_text(CONFIG.format(mode=mode, **ports))
     process = await asyncio.create_subprocess_exec(
         os.environ[VARIABLE], "-d", str(directory), stdout=asyncio.subprocess.DEVNULL
     )
-    for port in (values["proxy"], values["api"]):
+    for port in (ports["proxy"], ports["api"]):
         async with asyncio.timeout(20):
             while True:
                 try:

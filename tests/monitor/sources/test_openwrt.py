@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The source for another router against a fake one (fake_router.py), and worse ones. test_openwrt_real.py has real ones."""
+"""The source for another router against a fake one (fake_router.py), and worse. test_openwrt_real.py has real ones."""
 
 from __future__ import annotations
 
@@ -41,8 +41,10 @@ def test_lines_with_a_default_route_each_device_once() -> None:
         assert isinstance(last, Wan)
         assert set(last.interfaces) == {"wan", "lte"}, "wan6 shares its device with wan"
         up, down = last.interfaces["wan"]
-        assert (up, down) == (0, pytest.approx(1_000_000, rel=0.5))
-        assert last.interfaces["lte"] == (pytest.approx(100_000, rel=0.5), 0)
+        assert up == 0
+        assert down == pytest.approx(1_000_000, rel=0.5)
+        assert last.interfaces["lte"][0] == pytest.approx(100_000, rel=0.5)
+        assert last.interfaces["lte"][1] == 0
         assert (last.up, last.down) == (last.interfaces["lte"][0], down)
         assert fake.logins == 1
         assert fake.connections == 1, "it is kept"
@@ -239,16 +241,13 @@ def test_bad_counters_are_one_clear_error(value: object) -> None:
 
 def test_odd_names_of_interfaces_do_not_reach_logs() -> None:
     async def play(fake: FakeRouter) -> None:
-        fake.interfaces += [
-            row("evil\x1b[2J", "eth1", "0.0.0.0"),
-            row("x" * 500, "eth1", "0.0.0.0"),
-            7,
-            {"interface": 3},
-        ]  # type: ignore[list-item]
-        fake.interfaces += [row(f"line{n}", "eth1", "0.0.0.0") for n in range(500)]
+        fake.counters.update({f"wwan{n}": [0, 0] for n in range(1, 500)})
+        fake.interfaces += [row("evil\x1b[2J", "wwan1", "::"), row("x" * 500, "wwan2", "::"), 7, {"interface": 3}]
+        fake.interfaces += [row(f"line{n}", f"wwan{n}", "0.0.0.0") for n in range(3, 500)]
         (reading,) = await readings(router(fake.port), 1)
         assert isinstance(reading, Wan)
-        assert set(reading.interfaces) == {"wan", "lte"}
+        assert len(reading.interfaces) < 70, "nor any number of them"
+        assert all(name.isprintable() and len(name) < 70 for name in reading.interfaces)
 
     scene(play)
 

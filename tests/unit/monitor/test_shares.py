@@ -126,7 +126,7 @@ looks = st.tuples(st.just("look"), st.just(""), st.just(0), st.just(0))
 
 @given(st.lists(moves | ends | looks, max_size=40), st.booleans())
 def test_over_time_the_sum_is_what_clash_has_moved(steps: list[tuple[str, str, int, int]], mixed: bool) -> None:
-    """Also of connections that ended, and of those that nobody ever saw; and nothing is called direct where nothing is."""
+    """Also of connections that ended, and of those that nobody ever saw; and no part is direct where none was."""
     clash, shares = FakeClash(), Shares()
     shares.update(clash.snapshot())
     total = [0, 0, 0, 0]
