@@ -20,6 +20,7 @@ const METHODS = {
 	diag: [],
 	import: [],
 	explain: [ 'src', 'dst', 'proto', 'sport', 'dport', 'iface', 'mac', 'dscp' ],
+	monitor: [ 'history', 'since' ],
 	version: [],
 	internal: [ 'family' ]
 };
