@@ -45,6 +45,15 @@ class Retry:
     """0.2: each delay is made up to 20 % longer or shorter by chance."""
 
 
+PRESETS = {
+    "fast": Retry(attempts=5, first=0.1, most=5.0, factor=2.0, jitter=0.2),
+    "default": Retry(attempts=10, first=0.5, most=30.0, factor=2.0, jitter=0.2),
+    "slow": Retry(attempts=15, first=1.0, most=60.0, factor=2.0, jitter=0.2),
+    "infinite": Retry(attempts=None, first=0.5, most=30.0, factor=2.0, jitter=0.2),
+}
+"""Those of the Network Monitor that this takes the place of; see docs/monitor.md."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     name: str

@@ -16,7 +16,7 @@ from typing import Any
 
 from netpath.config import kinds, times, values
 from netpath.config.option import Option, SectionKind
-from netpath.config.schema import SECTIONS, SPECIAL_POLICIES
+from netpath.config.schema import SPECIAL_POLICIES, STEERING_SECTIONS
 
 _HEAD = """\
 // SPDX-License-Identifier: GPL-2.0-or-later
@@ -34,7 +34,7 @@ def schema_js() -> str:
     patterns = {**values.SPELLINGS, **times.SPELLINGS}
     words = {**values.WORDS, **times.WORDS}
     lines = [_HEAD, "\tsections: {"]
-    for kind in SECTIONS.values():
+    for kind in STEERING_SECTIONS.values():  # the others have no forms
         lines += _section(kind)
     lines += ["\t},", "\tpatterns: {"]
     lines += [f"\t\t{name}: {_pattern(pattern)}," for name, pattern in patterns.items()]

@@ -1,21 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""When to try again. Pure: the clock and chance are the caller's.
-
-The presets are those of the Network Monitor that this takes the place of; see docs/monitor.md.
-"""
+"""When to try again. Pure: the clock and chance are the caller's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from netpath.monitoring import Retry
+from netpath.monitoring import PRESETS, Retry
 
-PRESETS = {
-    "fast": Retry(attempts=5, first=0.1, most=5.0, factor=2.0, jitter=0.2),
-    "default": Retry(attempts=10, first=0.5, most=30.0, factor=2.0, jitter=0.2),
-    "slow": Retry(attempts=15, first=1.0, most=60.0, factor=2.0, jitter=0.2),
-    "infinite": Retry(attempts=None, first=0.5, most=30.0, factor=2.0, jitter=0.2),
-}
+__all__ = ["PRESETS", "Backoff"]
 
 
 class Backoff:

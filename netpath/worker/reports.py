@@ -16,6 +16,7 @@ from netpath import __version__, paths
 from netpath.config import Loaded, load
 from netpath.config.check import ForeignMark, mark_clashes
 from netpath.config.describe import describe
+from netpath.config.monitor import load_monitor
 from netpath.config.problems import Problem
 from netpath.kernel import conntrack, netifd, nftdump, rtnl
 from netpath.kernel.nft import version
@@ -54,8 +55,12 @@ def check(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
     named, limit = request.get("file"), request.get("limit")
     if not isinstance(named, str | None) or "\0" in (named or ""):
         return {"error": "file must be the name of a file"}
-    loaded = load(Path(named) if named else where.config)
+    path = Path(named) if named else where.config
+    loaded = load(path)
     problems = list(loaded.problems)
+    # What is wrong with the text as a whole is in both.
+    problems += [p for p in load_monitor(path).problems if p not in loaded.problems]
+    problems.sort(key=lambda p: (p.line is None, p.line or 0))
     if loaded.config is not None:
         snapshot = Snapshot.read()
         problems += mark_clashes(loaded.config, [ForeignMark(*each) for each in foreign_marks(snapshot)])
