@@ -87,6 +87,7 @@ def test_figures_and_graph_at_once_and_live(place: Place, monitor: FakeMonitor) 
     place.browser.wait_for(tile("wan"), "↑ 0 bit/s")
     place.browser.wait_for(tile("proxy"), f"↓ {NONE}")
     place.browser.wait_for('[data-value="proxy"]', f"↓ {NONE} ↑ {NONE}")
+    assert not place.browser.evaluate("document.querySelector('[data-action=details]').checkVisibility()")
     asked = monitor.asked[-1]
     assert asked["history"] is True
     assert time.time() - asked["since"] < 60, "what is known is not asked for again"

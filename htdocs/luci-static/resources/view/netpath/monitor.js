@@ -128,7 +128,7 @@ return view.extend({
 			now, series.span(Object.values(this.rows), now, LEAST, SPAN), 1);
 		this.showSummary(all, stale);
 		sources.sync(this.sources, this.cards, all, now, stale);
-		this.toggle.hidden = all.length <= MANY;
+		this.toggle.style.display = all.length > MANY ? '' : 'none';
 		this.toggle.setAttribute('aria-pressed', this.detailed);
 		this.sources.classList.toggle('np-brief', all.length > MANY && !this.detailed);
 		services.sync(this.outlets, this.services, outlets, now, stale);
