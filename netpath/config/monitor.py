@@ -43,6 +43,10 @@ _MAIL_PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _EVERY = {"::": "every address of both families", "0.0.0.0": "every IPv4 address"}
 
 
+_WITHOUT_FILE = "config monitor\n\toption local 0\n\toption metrics_port 0\n\toption loglevel info\n"
+"""As the Network Monitor, which had no file: what was named on its command line, and nothing beside it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """An option of section monitor that somebody set outside of the file."""
@@ -66,8 +70,7 @@ class LoadedMonitor:
 def load_monitor(path: Path, given: Sequence[Given] = ()) -> LoadedMonitor:
     """Reads a file as `netpath.config.load` does. With something `given` it may be missing."""
     if given and not path.exists():
-        # As the Network Monitor, which had no file: what was named, and nothing beside it.
-        return loads_monitor("config monitor\n\toption local 0\n\toption loglevel info\n", str(path), given=given)
+        return loads_monitor(_WITHOUT_FILE, str(path), given=given)
     text, problem = text_of(path)
     if problem is not None:
         return LoadedMonitor(None, _DEFAULT_TABLE, (problem,))

@@ -61,14 +61,11 @@ class Daemon:
         for work in (self._sample(), self._report()):
             self._keep(loop.create_task(work))
 
-    def stop(self) -> None:
-        self.stopping.set()
-
-    async def close(self) -> bool:
-        """End everything; False when a part does not end."""
+    async def close(self) -> None:
+        """End everything that can be ended."""
         for task in self._tasks:
             task.cancel()
-        return await self._end(list(self._parts.values()))
+        await self._end(list(self._parts.values()))
 
     # -- configuration ------------------------------------------------------------------------------------------
 
@@ -92,7 +89,7 @@ class Daemon:
             await self._adopt(loaded)
         if not loaded.monitor.enabled:
             self._problem = f"switched off: option enabled of section monitor in {self._where.config}"
-        self._log("notice", self._problem or f"{self._where.config} loaded: {self._summary()}")
+        self._log("notice", self._problem or f"loaded: {self._summary()}")
 
     def _refuse(self, loaded: LoadedMonitor) -> None:
         first = next(str(problem) for problem in loaded.problems if problem.severity == "error")
@@ -120,15 +117,10 @@ class Daemon:
             if key not in stays:
                 part.start()
 
-    async def _end(self, parts: Sequence[Part]) -> bool:
-        """Stop these; True when all have ended in time."""
-        tasks = [task for part in parts if (task := part.stop()) is not None]
-        if not tasks:
-            return True
-        _, running = await asyncio.wait(tasks, timeout=STOP_TIME)
-        if running:
-            self._log("error", f"{len(running)} parts do not end, and are left behind")
-        return not running
+    async def _end(self, parts: Sequence[Part]) -> None:
+        """Stop these, and wait until they have ended."""
+        if tasks := [task for part in parts if (task := part.stop()) is not None]:
+            await asyncio.wait(tasks, timeout=STOP_TIME)
 
     def _summary(self) -> str:
         return ", ".join(part.supervised.name for part in self._parts.values()) or "nothing to do"

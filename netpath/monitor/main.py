@@ -7,6 +7,7 @@ import asyncio
 import fcntl
 import os
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -61,9 +62,21 @@ async def _run(where: Paths, given: Sequence[Given], log: Log, level: str | None
         log("error", f"cannot run: {error}")
         code = 1
     finally:
-        ended = await daemon.close()
+        await daemon.close()
         await server.close()
-    if not ended:
-        # The event loop would wait for them without end.
-        os._exit(1)
+    await _leave(code, log)
     return code
+
+
+async def _leave(code: int, log: Log) -> None:
+    """End the process where something of it will not: the event loop would wait for tasks without end, and Python for
+    threads, of which one may be looking up a name that nobody answers for."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    stuck = (await asyncio.wait(left, timeout=1))[1] if left else set()
+    if stuck:
+        log("error", f"{len(stuck)} tasks do not end: {', '.join(sorted(str(t.get_coro()) for t in stuck))[:300]}")
+    if stuck or threading.active_count() > 1:
+        sys.stderr.flush()
+        os._exit(1 if stuck else code)
