@@ -9,7 +9,8 @@ import pytest
 
 from netpath.config import load, loads
 from netpath.config.monitor import Given, load_monitor, loads_monitor
-from netpath.monitoring import PRESETS, Format, Monitor, Source, SourceType
+from netpath.config.schema_monitor import MONITOR, NOTIFY, SOURCE
+from netpath.monitoring import PRESETS, Channel, Format, Monitor, Source, SourceType
 from netpath.paths import locate
 from netpath.worker.reports import check
 
@@ -60,6 +61,13 @@ def test_without_a_section_the_monitor_is_off_and_has_every_default() -> None:
     assert monitor.datagrams.format is Format.COMBINED
     assert (monitor.metrics.addresses, monitor.metrics.port) == (("127.0.0.1", "::1"), 9919)
     assert (monitor.broker, monitor.notify) == (None, ())
+
+
+def test_choices_are_those_of_the_model() -> None:
+    assert SOURCE.by_name["type"].choices == tuple(SourceType)
+    assert NOTIFY.by_name["type"].choices == tuple(Channel)
+    assert MONITOR.by_name["format"].choices == tuple(Format)
+    assert {kind.by_name["retry"].choices for kind in (MONITOR, SOURCE, NOTIFY)} == {tuple(PRESETS)}
 
 
 def test_the_table_is_the_trackers() -> None:
