@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from netpath.lab.web import READER
 from tests.luci.fake_monitor import FakeMonitor, failing, source
-from tests.luci.places import OPENWRT, RealLuci
-from tests.luci.test_forms import MODAL, SAVE, apply, configure, edit, field, open_page, problems, save_modal, written
+from tests.luci.places import OPENWRT, PASSWORDS, RealLuci
+from tests.luci.test_forms import MODAL, SAVE, apply, configure, field, open_page, problems, save_modal, written
+from tests.openwrt.conftest import sh
 
 pytestmark = pytest.mark.lab
 
@@ -98,4 +100,22 @@ def test_a_notification_and_settings_of_the_monitor(site: RealLuci) -> None:
                  "monitor.mqtt_topic='home/netpath'", "monitor.mqtt_password='two  blanks'"):  # fmt: skip
         assert f"netpath.{line}" in now, now
     assert "mail.events" not in now, "what is the default is not written"
+    assert problems(site) == []
+
+
+def test_who_may_only_read_gets_no_secret(site: RealLuci) -> None:
+    sh(site.router, "uci add_list rpcd.@login[1].read=unauthenticated; uci commit rpcd; /etc/init.d/rpcd restart")
+    site.router.wait(lambda: "netpath" in sh(site.router, "ubus list"), "object netpath")
+    login = site.router.ubus("session", "login", {"username": READER, "password": PASSWORDS[READER]})
+    reader = login["ubus_rpc_session"]
+    for scope, function, allowed in (("uci", "read", False), ("uci", "write", False), ("ubus", "config", True)):
+        asked = {"ubus_rpc_session": reader, "scope": scope, "object": "netpath", "function": function}
+        assert site.router.ubus("session", "access", asked)["access"] is allowed, (scope, function)
+    open_page(site, "monitor/settings", user=READER)
+    site.browser.wait_for("tr[data-sid='proxy']", "Clash or mihomo")
+    assert site.browser.evaluate("document.querySelector(\"[data-name='mqtt_password'] input\").value") == "********"
+    assert site.browser.evaluate("document.querySelector(\"[data-name='mqtt_username'] input\").value") == "netpath"
+    site.visit("admin/network/netpath/tools/troubleshooting", user=READER)
+    site.browser.wait("document.querySelector('.npt-text')?.value.includes('mqtt_topic') || "
+                      "document.querySelector('.npt-text')?.value.includes('mqtt_host')")  # fmt: skip
     assert problems(site) == []

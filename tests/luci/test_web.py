@@ -47,7 +47,9 @@ def test_the_access_list_names_every_method_once_and_gives_nothing_else() -> Non
     assert set(writing) == WRITING
     assert sorted(reading + writing) == sorted([*METHODS, *OF_THE_MONITOR])
     assert set(group["read"]) == set(group["write"]) == {"ubus", "uci"}
-    assert group["write"]["uci"] == ["netpath"]
+    # Who may only read gets no passwords: not the file itself, but what the method `config` leaves of it.
+    assert group["read"]["uci"] == ["mwan3"]
+    assert group["write"]["uci"] == {"netpath": ["read", "write"]}
     assert set(group["read"]["ubus"]) == set(group["write"]["ubus"]) == {"netpath"}
 
 

@@ -17,6 +17,7 @@ const METHODS = {
 	disable: [ 'interface' ],
 	reload: [],
 	check: [],
+	config: [],
 	diag: [],
 	import: [],
 	explain: [ 'src', 'dst', 'proto', 'sport', 'dport', 'iface', 'mac', 'dscp' ],

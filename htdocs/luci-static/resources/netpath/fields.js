@@ -5,6 +5,7 @@
 'require form';
 'require uci';
 'require netpath.api as api';
+'require netpath.native as native';
 'require netpath.parts as parts';
 'require netpath.schema as schema';
 'require netpath.valid as valid';
@@ -216,6 +217,16 @@ return baseclass.extend({
 	names,
 	read,
 	write,
+
+	/* The configuration. Who may only read is not given it by uci, for there are passwords in it; NetPath leaves them out. */
+	load() {
+		if (parts.writable())
+			return uci.load(CONFIG);
+
+		return api.config().then(reply => {
+			uci.state.values[CONFIG] = native.asUci(reply.sections ?? []);
+		});
+	},
 
 	/* The style sheets of the form pages. */
 	style() {

@@ -66,7 +66,7 @@ function eventName(event) {
 
 return view.extend({
 	load() {
-		return Promise.all([ api.status(), api.monitor(), fields.problems(), uci.load(fields.CONFIG) ]);
+		return Promise.all([ api.status(), api.monitor(), fields.problems(), fields.load() ]);
 	},
 
 	/* Health of a source or a notification, from the list `list` of the monitor's reply. */
