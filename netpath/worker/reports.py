@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Jobs that only read: `check`, `config`, `rules`, `connected`, `internal`. Each takes the places and a request, returns
-a reply as docs/socket.md shows it."""
+"""Jobs that only read: `check`, `config`, `rules`, `connected`, `internal`. Each takes the places and a request, and
+returns a reply as docs/socket.md shows it."""
 
 from __future__ import annotations
 

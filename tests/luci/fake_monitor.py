@@ -80,6 +80,7 @@ class FakeMonitor:
         self.reply = {
             "running": True,
             "since": time.time() - SPAN,
+            "problem": None,
             "speeds": {**sources[0]["speeds"], "wan_up": 3000, "wan_down": 2_500_000},
             "sources": sources,
             "server": None,

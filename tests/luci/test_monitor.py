@@ -144,7 +144,8 @@ def test_what_to_do_without_a_monitor(place: Place, monitor: FakeMonitor) -> Non
     place.browser.wait_for(f"{NOTICES} code", "/etc/init.d/netpath start")
     place.browser.wait_for(f'{NOTICES} a[href$="monitor/settings"]', "Settings")
     monitor.whole()
-    monitor.reply.update(sources=[], speeds=NOTHING)
+    monitor.reply.update(sources=[], speeds=NOTHING, problem="it is switched off")
+    place.browser.wait_for(NOTICES, "it is switched off")
     place.browser.wait_for("[data-part=summary]", "No source is configured yet")
     place.browser.wait_for("[data-part=nothing]", "None is configured")
     assert place.browser.problems() == []

@@ -92,14 +92,24 @@ return view.extend({
 		}
 		const known = this.last.running === true;
 		this.page.classList.toggle('np-empty', !known);
-		parts.refresh(this.notices, JSON.stringify([ state, running || [ reply?.error, reply?.remedy ] ]), () =>
-			running ? [] : this.obstacle(state, reply, known));
+		parts.refresh(this.notices, JSON.stringify([ state, running ? reply.problem : [ reply?.error, reply?.remedy ] ]), () =>
+			running ? this.remark(reply) : this.obstacle(state, reply, known));
 		if (known)
 			this.show(!running);
 	},
 
 	now() {
 		return this.time ?? Date.now() / 1000;
+	},
+
+	/* A monitor that runs may have refused its configuration, or be switched off. */
+	remark(reply) {
+		const problem = readings.text(reply.problem);
+		if (!problem)
+			return [];
+		const notice = parts.notice('warning', problem);
+		notice.append(E('p', {}, [ button(L.url(SETTINGS), _('Settings')) ]));
+		return [ notice ];
 	},
 
 	obstacle(state, reply, known) {
