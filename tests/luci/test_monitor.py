@@ -123,7 +123,6 @@ def test_a_monitor_that_ends_and_comes_back(standin: StandIn, fake: FakeMonitor)
     standin.browser.wait_for(card("proxy", "healthy"))
     standin.browser.evaluate("window.stillThere = true")
     fake.stop()
-    standin.browser.wait_for(NOTICES, "The monitor does not run.")
     standin.browser.wait_for(NOTICES, "This is what was last known.")
     standin.browser.wait_for(f"{card('proxy')}.np-stale")
     assert f"↓ {NONE}" in standin.browser.text(tile("wan")), "old figures are not shown as present ones"

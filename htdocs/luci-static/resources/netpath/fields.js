@@ -225,6 +225,7 @@ return baseclass.extend({
 
 		return api.config().then(reply => {
 			uci.state.values[CONFIG] = native.asUci(reply.sections ?? []);
+			this.truncated = reply.truncated;
 		});
 	},
 
@@ -376,7 +377,9 @@ return baseclass.extend({
 
 	/* Heads of pages: what stands in the way, and that one may only look. */
 	head(status) {
-		return [ parts.obstacle(status), parts.readonlyNotice() ].filter(each => each);
+		return [ parts.obstacle(status), parts.readonlyNotice(),
+			this.truncated ? parts.notice('notice', _('There is more than one answer can hold; not all of it is shown.')) : null
+		].filter(each => each);
 	},
 
 	/* A page: the notices, kept fresh, above the form. */
