@@ -72,6 +72,7 @@ class Part:
         self._runner: Feed | Service | None = None
         self._target = ""
         self._task: asyncio.Task[None] | None = None
+        self._stopped = False
         source = isinstance(settings, Source)
         self.supervised = Supervised(
             " ".join(filter(None, key)),
@@ -87,6 +88,7 @@ class Part:
 
     def stop(self) -> asyncio.Task[None] | None:
         """Begin to end it; the task that is then waited for."""
+        self._stopped = True
         if self._task is not None:
             self._task.cancel()
         if self.kind == "source":
@@ -123,6 +125,8 @@ class Part:
     def _report(self, reading: Reading) -> None:
         """A source's figures: good until the next ones are overdue."""
         assert isinstance(self.settings, Source)
+        if self._stopped:
+            return  # it takes its time to end, and may have a successor of its name
         self._tools.hub.put(self.name, reading, self.settings.interval + self.settings.timeout)
         self.supervised.works()
 

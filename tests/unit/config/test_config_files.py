@@ -194,6 +194,7 @@ def test_the_toml_example_can_be_written_as_uci() -> None:
 
     sections, _ = read_toml((EXAMPLES / "config.toml").read_text(), "f")
     assert loads(to_uci(sections)).config == config_of(EXAMPLES / "config.toml")
+    assert loads_monitor(to_uci(sections)).monitor == load_monitor(EXAMPLES / "config.toml").monitor
 
 
 def test_a_native_file_stays_what_it_is_when_written() -> None:
