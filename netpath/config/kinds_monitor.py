@@ -29,6 +29,11 @@ _TOPIC = re.compile(r"(?=.{1,128}$)[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*", re.ASC
 _MAILBOX = re.compile(r"(?=.{3,254}$)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?P<domain>[A-Za-z0-9.-]+)", re.ASCII)
 
 
+SPELLINGS = {"service_url": _URL, "file": _FILE, "topic": _TOPIC, "mailbox": _MAILBOX}
+LENGTHS = {"text": _TEXT_LENGTH, "url": _URL_LENGTH}
+"""Both for the web interface, as `netpath.config.values.SPELLINGS`."""
+
+
 def parse_text(text: str) -> str:
     """User names, passwords, tokens."""
     if not text.isprintable() or len(text) > _TEXT_LENGTH:

@@ -32,6 +32,8 @@ METHODS: Methods = {
     "reload": {},
     # Its `file` is for those who have a shell: of any file on the router it would show what is wrong with its lines.
     "check": {},
+    # Without passwords, for those who may only read.
+    "config": {},
     "diag": {},
     # Its file is the router's, for the same reason.
     "import": {},
