@@ -45,7 +45,8 @@ demo: root setup
 	$(RUN) -m netpath.lab.demo
 
 test: root setup pages lint
-	$(RUN) -m pytest
+	# Most of it waits for packets; a file's tests stay together, as they share what they set up.
+	$(RUN) -m pytest -n 4 --dist loadfile
 
 lint: setup pages
 	$(VENV)/bin/ruff check .

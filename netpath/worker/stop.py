@@ -11,7 +11,6 @@ from netpath import paths
 from netpath.kernel import cgroup, nftdump, routing, sysctl
 from netpath.kernel.nft import Nft, NftError
 from netpath.statedir import SYSCTLS, StateDir
-from netpath.worker import domains
 
 DEFAULT_TABLE, DEFAULT_PRIORITY = "netpath", 6000
 
@@ -23,6 +22,8 @@ def stop(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
 
     Request: `places`, the tracker's [[table, first priority]], for a state directory that could not be written.
     """
+    from netpath.worker import domains  # `apply` needs this module too, and not what that one imports
+
     state = StateDir(where.state_dir)
     places = {*state.places(), *map(tuple, request.get("places", ()))}
     steps: list[Callable[[], None]] = []
