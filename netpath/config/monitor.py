@@ -28,6 +28,7 @@ from netpath.monitoring import (
     Monitor,
     Notify,
     Retry,
+    Shape,
     Source,
     SourceType,
 )
@@ -354,6 +355,7 @@ def _told(section: Parsed, channel: Channel) -> Notify:
         limit=section.get("limit", int),
         gather=section.get("gather", float),
         retry=PRESETS[section.get("retry", str)],
+        format=Shape(section.get("format", str)),
     )
 
 

@@ -13,6 +13,7 @@ from netpath.config.option import Option, SectionKind
 
 _DAY = 86400.0
 _PRESETS = ("fast", "default", "slow", "infinite")
+_SHAPES = ("json", "slack", "discord", "ntfy", "gotify")
 _EVENTS = ("online", "disconnecting", "offline", "connecting", "disabled", "open", "closed")
 _HIDDEN_URL = "Its `?token=...` is shown nowhere."
 
@@ -246,6 +247,13 @@ NOTIFY = SectionKind(
             default_note="**required** for webhook",
             secret=True,
         ),
+        Option(
+            "format",
+            kinds.CHOICE,
+            "json",
+            "webhook: what is sent. json: everything, for programs and Mattermost; else what that service wants.",
+            choices=_SHAPES,
+        ),
         Option("token", own.TEXT, None, "webhook: sent as `Authorization: Bearer`.", default_note="none", secret=True),
         Option("server", own.HOST, None, "email: the SMTP server.", default_note="**required** for email"),
         Option(
@@ -264,8 +272,8 @@ NOTIFY = SectionKind(
             "email: how the connection is encrypted.",
             choices=("starttls", "tls", "none"),
         ),
-        Option("username", own.TEXT, None, "email: user name there.", default_note="none: no login"),
-        Option("password", own.TEXT, None, "email: password there.", default_note="none", secret=True),
+        Option("username", own.TEXT, None, "User name at the mail server, or at a webhook without token.", default_note="none: no login"),
+        Option("password", own.TEXT, None, "Its password.", default_note="none", secret=True),
         Option("from", own.MAILBOX, None, "email: sender.", default_note="**required** for email"),
         Option("to", own.MAILBOXES, None, "email: recipients.", default_note="**required** for email"),
         Option("verify", kinds.BOOL, "1", "Whether the server's certificate is checked."),

@@ -18,6 +18,7 @@ from netpath.monitor.parts import Key, Part, Tools, wanted
 from netpath.monitor.supervisor import CANCEL_TIME
 from netpath.monitor.tracker import Tracker
 from netpath.paths import Paths
+from netpath.statedir import StateDir
 from netpath.tracker.arguments import EPOCH, FLAG
 from netpath.tracker.journal import Log
 
@@ -47,7 +48,7 @@ class Daemon:
         self._parts: dict[Key, Part] = {}
         self._hub = Hub()
         self._history = History()
-        self._tools = Tools(self._hub, Tracker(where.socket), self.reply, log)
+        self._tools = Tools(self._hub, Tracker(where.socket), self.reply, log, StateDir(where.state_dir))
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:

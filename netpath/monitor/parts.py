@@ -20,6 +20,7 @@ from netpath.monitor.readings import Feed, Proxy, Reading, Service, Speeds, Wan
 from netpath.monitor.supervisor import Supervised
 from netpath.monitor.tracker import Tracker
 from netpath.monitoring import PRESETS, Broker, Datagrams, Listener, Monitor, Notify, Retry, Source
+from netpath.statedir import StateDir
 from netpath.tracker.journal import Log
 
 Settings = Source | Datagrams | tuple[Listener, str] | Broker | Notify
@@ -39,6 +40,8 @@ class Tools:
     own: Callable[[], dict[str, Any]]
     """The monitor's reply of docs/monitor.md."""
     log: Log
+    state: StateDir
+    """Where a notifier keeps what it has not delivered yet."""
 
 
 def wanted(monitor: Monitor, nft_table: str) -> dict[Key, tuple[Settings, Retry]]:
@@ -117,7 +120,7 @@ class Part:
         elif isinstance(settings, Broker):
             made = module.Publisher(settings, tools.tracker, tools.own, tools.log)
         elif isinstance(settings, Notify):
-            made = module.Notifier(settings, tools.tracker, tools.log)
+            made = module.Notifier(settings, tools.tracker, tools.log, tools.state)
         else:
             made = module.MetricsServer(settings[0], tools.tracker, tools.own, settings[1], tools.log)
         return made

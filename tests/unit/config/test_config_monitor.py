@@ -10,7 +10,7 @@ import pytest
 from netpath.config import load, loads
 from netpath.config.monitor import Given, load_monitor, loads_monitor
 from netpath.config.schema_monitor import MONITOR, NOTIFY, SOURCE
-from netpath.monitoring import PRESETS, Channel, Format, Monitor, Source, SourceType
+from netpath.monitoring import PRESETS, Channel, Format, Monitor, Shape, Source, SourceType
 from netpath.paths import locate
 from netpath.worker.reports import check
 
@@ -67,6 +67,7 @@ def test_choices_are_those_of_the_model() -> None:
     assert SOURCE.by_name["type"].choices == tuple(SourceType)
     assert NOTIFY.by_name["type"].choices == tuple(Channel)
     assert MONITOR.by_name["format"].choices == tuple(Format)
+    assert NOTIFY.by_name["format"].choices == tuple(Shape)
     assert {kind.by_name["retry"].choices for kind in (MONITOR, SOURCE, NOTIFY)} == {tuple(PRESETS)}
 
 
