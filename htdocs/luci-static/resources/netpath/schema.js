@@ -890,6 +890,13 @@ return baseclass.extend({
 					note: _('**required** for webhook'),
 					help: _('webhook: where to. Shown nowhere, as many have a secret in their path.')
 				},
+				format: {
+					kind: 'choice',
+					names: [ 'format' ],
+					default: 'json',
+					choices: [ 'json', 'slack', 'discord', 'ntfy', 'gotify' ],
+					help: _('webhook: what is sent. json: everything, for programs and Mattermost; else what that service wants.')
+				},
 				token: {
 					kind: 'text',
 					names: [ 'token' ],
@@ -921,14 +928,14 @@ return baseclass.extend({
 					kind: 'text',
 					names: [ 'username' ],
 					note: _('none: no login'),
-					help: _('email: user name there.')
+					help: _('User name at the mail server, or at a webhook without token.')
 				},
 				password: {
 					kind: 'text',
 					names: [ 'password' ],
 					secret: true,
 					note: _('none'),
-					help: _('email: password there.')
+					help: _('Its password.')
 				},
 				from: {
 					kind: 'mailbox',

@@ -51,13 +51,14 @@ const SOURCE_MORE = () => [
 ];
 const CHANNELS = () => ({ webhook: [ _('Webhook'), _('A JSON object by HTTP.') ], email: [ _('E-mail'), _('A mail by SMTP.') ] });
 const NOTIFY = () => [
-	[ 'url', _('Address'), [ 'webhook' ] ], [ 'token', _('Token'), [ 'webhook' ] ], [ 'server', _('Server'), [ 'email' ] ], [ 'port', _('Port'), [ 'email' ] ],
-	[ 'security', _('Encryption'), [ 'email' ] ], [ 'username', _('User name'), [ 'email' ] ], [ 'password', _('Password'), [ 'email' ] ],
+	[ 'url', _('Address'), [ 'webhook' ] ], [ 'format', _('Format'), [ 'webhook' ] ], [ 'token', _('Token'), [ 'webhook' ] ], [ 'server', _('Server'), [ 'email' ] ], [ 'port', _('Port'), [ 'email' ] ],
+	[ 'security', _('Encryption'), [ 'email' ] ], [ 'username', _('User name'), null ], [ 'password', _('Password'), null ],
 	[ 'from', _('Sender'), [ 'email' ] ], [ 'to', _('Recipients'), [ 'email' ] ], [ 'verify', _('Check the certificate'), null ]
 ];
 const NOTIFY_MORE = () => [
 	[ 'limit', _('Messages an hour'), null ], [ 'gather', _('Gather events for'), null ], [ 'timeout', _('Time limit'), null ], [ 'retry', _('Retry'), null ]
 ];
+const SHAPES = () => ({ json: _('JSON with everything'), slack: 'Slack', discord: 'Discord', ntfy: 'ntfy', gotify: 'Gotify' });
 const SECURITY = () => ({ starttls: 'STARTTLS', tls: 'TLS', none: _('None') });
 
 function eventName(event) {
@@ -178,7 +179,7 @@ return view.extend({
 		this.grid(m, 'notify', { list: 'notify', title: _('Notifications'), one: _('Notification'), adder: _('Name of the notification'),
 			none: _('Nobody is told of changes yet, beside the user script.'), types: CHANNELS(),
 			general: [ ...NOTIFY(), [ 'events', _('Events'), null ], [ 'interface', _('Interfaces'), null ] ], advanced: NOTIFY_MORE(),
-			labels: { retry: RETRY(), security: SECURITY(), events }, whereTitle: _('Events'),
+			labels: { retry: RETRY(), security: SECURITY(), format: SHAPES(), events }, whereTitle: _('Events'),
 			where: sid => (fields.read(sid, 'notify', 'events') ?? [ schema.sections.notify.options.events.default ]).join(' ').split(/[\s,]+/)
 				.map(eventName).join(', ') });
 	}
