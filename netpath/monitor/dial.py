@@ -122,7 +122,8 @@ def _why(error: OSError | TimeoutError, timeout: float) -> str:
     if isinstance(error, ssl.SSLError):
         return "no TLS is spoken there: write the address with http:// (ws://), or check the port"
     if isinstance(error, TimeoutError):
-        return f"no connection within {timeout:g} s: check the address, and firewalls in between"
+        fix = "check the address, firewalls in between, and whether TLS (https, wss) is what is spoken there"
+        return f"no connection within {timeout:g} s: {fix}"
     return f"{_strerror(error)}: {_FIX.get(error.errno or 0, 'check the address, and that the other side runs')}"
 
 

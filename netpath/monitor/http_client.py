@@ -34,7 +34,7 @@ class HttpClient:
     """Requests to one server, one at a time, over a connection that is kept. `close` it."""
 
     def __init__(self, address: Address, *, verify: bool, timeout: float) -> None:
-        """`timeout`: seconds for one whole exchange."""
+        """`timeout`: seconds for one whole exchange, and as many before it for a new connection."""
         self.address = address
         """Where requests go; by TLS from the moment on when the server has sent us there."""
         self._verify = verify
@@ -72,29 +72,27 @@ class HttpClient:
 
     async def _exchange(self, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
         request = _request(self.address, path, body, headers)
-        try:
-            async with asyncio.timeout(self._timeout):
-                if self._streams is not None:
-                    try:
-                        return await self._over(self._streams, request)
-                    except (_StaleError, OSError):  # servers end connections that they have not heard from for a while
-                        self.close()
+        while True:
+            kept = self._streams is not None
+            if self._streams is None:
                 self._streams = await dial.connect(self.address, verify=self._verify, timeout=self._timeout)
-                return await self._over(self._streams, request)
-        except TimeoutError:
-            self.close()
-            raise ServiceError(
-                f"no whole answer within {self._timeout:g} s: is the other side overloaded, or the line bad?"
-            ) from None
-        except _StaleError:
-            self.close()
-            raise ServiceError("the other side ended the connection without an answer: check the port") from None
-        except OSError as error:
-            self.close()
-            raise ServiceError(dial.broken(error)) from None
-        except BaseException:
-            self.close()
-            raise
+            try:
+                async with asyncio.timeout(self._timeout):
+                    return await self._over(self._streams, request)
+            except TimeoutError:
+                self.close()
+                fix = "is the other side overloaded, or the line bad?"
+                raise ServiceError(f"no whole answer within {self._timeout:g} s: {fix}") from None
+            except (_StaleError, OSError) as error:
+                self.close()
+                if kept:
+                    continue  # servers end connections that they have not heard from for a while
+                if isinstance(error, OSError):
+                    raise ServiceError(dial.broken(error)) from None
+                raise ServiceError("the other side ended the connection without an answer: check the port") from None
+            except BaseException:
+                self.close()
+                raise
 
     async def _over(self, streams: dial.Streams, request: bytes) -> Response:
         reader, writer = streams

@@ -306,3 +306,13 @@ def test_passwords_are_sent_as_json_and_as_a_form() -> None:
         assert json.loads(fake.bodies[0])[0]["params"][3]["password"] == 'p&="ä\n\\'
 
     scene(play, password='p&="ä\n\\')
+
+
+def test_tls_with_one_that_never_answers_it() -> None:
+    async def play() -> None:
+        async with peer(b"", hold=True) as port:
+            error = await failure(source(SourceType.OPENWRT, f"https://127.0.0.1:{port}", timeout=0.3))
+            assert "no connection within 0.3 s" in error
+            assert "TLS" in error
+
+    asyncio.run(play())
