@@ -19,6 +19,7 @@ from netpath.cli.service import RUN_LOG
 from netpath.config import loads
 from netpath.config.monitor import loads_monitor
 from netpath.config.schema import INTERFACE
+from netpath.config.schema_monitor import MONITOR_SECTIONS
 from netpath.health.transitions import TABLE
 from netpath.model import Config, Uplink
 from netpath.steering.routing import desired
@@ -126,7 +127,7 @@ def test_config_blocks_are_marked_as_such(path: Path) -> None:
 
 @document
 def test_options_in_the_prose_exist(path: Path) -> None:
-    known = {o.name for o in INTERFACE.options}
+    known = {o.name for kind in (INTERFACE, *MONITOR_SECTIONS.values()) for o in kind.options}
     for span in spans(path.read_text()):
         if match := re.fullmatch(r"option (\w+) '[^']*'", span):
             assert match[1] in known | {"enabled"}, span
