@@ -34,11 +34,11 @@ class Tracker:
         finally:
             writer.close()
 
-    async def events(self) -> AsyncIterator[dict[str, Any]]:
-        """Events from now on, without end and without a gap: when the tracker goes away it is asked again, and what has
-        happened meanwhile comes then.
+    async def events(self, after: int | None = None) -> AsyncIterator[dict[str, Any]]:
+        """Events from now on, or those after a `seq`, without end and without a gap: when the tracker goes away it is
+        asked again, and what has happened meanwhile comes then.
         """
-        newest: int | None = None
+        newest = after
         while True:
             try:
                 async for event in self._events(newest):
