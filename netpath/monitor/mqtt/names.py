@@ -26,8 +26,8 @@ def identifier(name: str) -> str:
 
 
 def _clean(name: str, bad: re.Pattern[str]) -> str:
-    """A name with other characters, or too long, is cleaned and told apart by a checksum, and so is one that looks as if
-    it had been: names that differ stay different.
+    """A name with other characters, or too long, is cleaned and told apart by a checksum, and so is one that looks as
+    if it had been: names that differ stay different.
     """
     if name and len(name) <= LONGEST and not bad.search(name) and not _MADE.search(name):
         return name

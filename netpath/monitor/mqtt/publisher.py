@@ -6,7 +6,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Coroutine
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 from netpath.monitor.mqtt import discovery, messages, names
@@ -28,6 +29,9 @@ TICK = 0.5
 SWEEP_TIME = 3.0
 """Seconds for the broker to tell what it still has from before our start."""
 MOST_FOUND = 20_000
+MOST_CONNECTIONS = 6
+CONNECTIONS_TIME = 60.0
+"""Seconds in which there may be so many, and seconds to wait when there were."""
 GRACE = 30.0
 """Seconds for which something must be missing before it is removed: a tracker that starts has nothing for a moment, and
 what Home Assistant loses it forgets."""
@@ -50,11 +54,15 @@ class Publisher:
         self._tracker = tracker
         self._own = own
         self._log = log
-        host = os.uname().nodename or "router"
-        self._topics = Topics(f"{settings.topic}/{names.clean(host)}")
+        self._host = host = os.uname().nodename or "router"
+        self._topics = Topics(f"{settings.topic}/{names.level(host)}")
         self._prefix = settings.discovery or DEFAULT_DISCOVERY
         self._announcer = discovery.Announcer(self._prefix, self._topics, host) if settings.discovery else None
         self._lookup = Lookup()
+        self._session: Session | None = None
+        self._working: Callable[[], None] = lambda: None
+        self._connections: deque[float] = deque(maxlen=MOST_CONNECTIONS)
+        """When the last ones were made (monotonic)."""
         self._outbox = Outbox()
         self._published = 0
         self._seen: int | None = None
@@ -90,18 +98,30 @@ class Publisher:
             raise ServiceError(f"paho-mqtt is missing ({error}); install python3-paho-mqtt") from None
 
         def make() -> Session:
-            name, will = names.client_id(self._topics.base), self._topics.availability
-            return Session(
-                self._settings, name, will, self._message, lambda number: self._acknowledged(number, working)
-            )
+            return Session(self._settings, names.client_id(self._topics.base), self._topics.availability, self)
 
+        await self._hold_back()
+        self._working = working
         self._outbox.restart()
-        session = await open_session(make, self._settings, self._lookup)
+        self._session = session = await open_session(make, self._settings, self._lookup)
+        self._connections.append(time.monotonic())
         try:
-            working()
             await _until_one_ends(session.ended, self._watch(session), self._serve(session))
         finally:
+            self._session = None
             session.close()
+
+    async def _hold_back(self) -> None:
+        """Where two routers have the same name, the broker ends the connection of one whenever the other one comes, and
+        each time all is published anew.
+        """
+        if len(self._connections) == MOST_CONNECTIONS and time.monotonic() - self._connections[0] < CONNECTIONS_TIME:
+            self._log(
+                "warning",
+                f"mqtt: {MOST_CONNECTIONS} connections in a minute; has another router the host name {self._host} and "
+                f"the same mqtt_topic? The next one in {CONNECTIONS_TIME:.0f} s",
+            )
+            await asyncio.sleep(CONNECTIONS_TIME)
 
     async def _serve(self, session: Session) -> None:
         if not self._swept:
@@ -111,7 +131,7 @@ class Publisher:
         self._outbox.put(self._topics.availability, ONLINE)
         if self._seen is None:
             self._seen = await self._newest()
-        await _until_one_ends(self._follow(session), self._refresh(session))
+        await _until_one_ends(self._follow(), self._refresh())
 
     async def _watch(self, session: Session) -> None:
         """Ends when the broker does not answer any more."""
@@ -144,21 +164,21 @@ class Publisher:
         except TrackerError:
             return None
 
-    async def _follow(self, session: Session) -> None:
+    async def _follow(self) -> None:
         async for event in self._tracker.events(self._seen):
             self._seen = event["seq"]
             self._outbox.event(self._topics.event, messages.of_event(event))
             if event["kind"] == "interface":
                 self._outbox.put(self._topics.interface(event["interface"], "state"), event["to"])
-            self._pump(session)
+            self._pump()
             self._due.set()
 
-    async def _refresh(self, session: Session) -> None:
+    async def _refresh(self) -> None:
         """Figures each interval, and after each event what it has changed."""
         while True:
             self._due.clear()
             await self._gather()
-            self._pump(session)
+            self._pump()
             self._report()
             await asyncio.sleep(GAP)
             wait = self._settings.interval - GAP
@@ -205,7 +225,7 @@ class Publisher:
         self._answers = True
         return Site(status["interfaces"], metrics["interfaces"], tuple(policies["policies"]))
 
-    def _put(self, topics: Any, *, later: bool = False) -> set[str]:
+    def _put(self, topics: Iterable[tuple[str, str]], *, later: bool = False) -> set[str]:
         done = set()
         for topic, payload in topics:
             self._outbox.put(topic, payload, later=later)
@@ -221,18 +241,24 @@ class Publisher:
                 self._outbox.put(topic, "", later=True)
                 self._found.discard(topic)
 
-    def _pump(self, session: Session) -> None:
+    def _pump(self) -> None:
         """Send what may be sent now."""
-        while not session.ended.done() and (message := self._outbox.take()) is not None:
+        session = self._session
+        while session is not None and not session.ended.done() and (message := self._outbox.take()) is not None:
             number = session.publish(message.topic, message.payload, qos=1, retain=message.retain)
             self._outbox.sent(number, message, time.monotonic())
 
-    def _acknowledged(self, number: int, working: Callable[[], None]) -> None:
+    # -- what the session tells ---------------------------------------------------------------------------------
+
+    def acknowledged(self, number: int) -> None:
         if self._outbox.acknowledged(number):
             self._published += 1
-            working()
+            self._working()
 
-    def _message(self, topic: str, payload: bytes, retained: bool) -> None:
+    def room(self) -> None:
+        self._pump()
+
+    def message(self, topic: str, payload: bytes, retained: bool) -> None:
         """Nothing that comes is acted on but Home Assistant's birth message: it gets the announcements again."""
         if topic == self._topics.marker and not retained:
             self._marked.set()
@@ -244,10 +270,8 @@ class Publisher:
             self._due.set()
 
     def _report(self) -> None:
-        if self._outbox.dropped > self._reported:
-            self._log(
-                "warning", f"mqtt: {self._outbox.dropped - self._reported} events found no broker and were dropped"
-            )
+        if dropped := self._outbox.dropped - self._reported:
+            self._log("warning", f"mqtt: {dropped} events found no broker and were dropped")
             self._reported = self._outbox.dropped
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One connection to the broker: asyncio has the socket (and TLS), paho-mqtt speaks MQTT 3.1.1 on it.
 
-paho's own ways to connect block, and its reader takes in packets of any size. So its client gets a stand-in for a socket
-that hands bytes over in memory, and only those that `Frames` let pass. No thread, and nothing is reconnected here.
+paho's own ways to connect block, and its reader takes in packets of any size. So its client gets a stand-in for
+a socket that hands bytes over in memory, and only those that `Frames` let pass. No thread, no reconnecting here.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import asyncio
 import os
 import ssl
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import paho.mqtt.client as paho
 
 from netpath.monitor.mqtt.frames import FrameError, Frames, RefusedError
 from netpath.monitor.mqtt.lookup import Lookup
+from netpath.monitor.mqtt.outbox import MOST_UNDER_WAY
 from netpath.monitor.readings import ServiceError
 from netpath.monitoring import Broker
 
@@ -30,9 +31,17 @@ KEEPALIVE = 15
 MOST_MESSAGES = 20_000
 """From the broker in a minute; one that sends more is none that we want."""
 
-OnMessage = Callable[[str, bytes, bool], None]
-"""Topic, payload, whether it was retained."""
-OnAcknowledged = Callable[[int], None]
+
+class Owner(Protocol):
+    """Whom a session tells what happens; only in `room` may it publish."""
+
+    def message(self, topic: str, payload: bytes, retained: bool) -> None: ...
+
+    def acknowledged(self, number: int) -> None:
+        """The broker has the message that `publish` gave this number."""
+
+    def room(self) -> None:
+        """Messages were acknowledged; others may follow."""
 
 
 class Wire:
@@ -50,7 +59,7 @@ class Wire:
         return data
 
     def send(self, data: bytes) -> int:
-        """All of it is taken. What can be under way is little (`Outbox`), so that a slow broker makes nothing pile up."""
+        """All of it is taken: what can be under way is little (`Outbox`), so nothing piles up for a slow broker."""
         self._transport.write(bytes(data))
         return len(data)
 
@@ -69,8 +78,10 @@ class Client(paho.Client):
 
     def __init__(self, wire: Wire, client_id: str) -> None:
         # Callbacks have one argument more from 2.0 on; ours do not look at it.
-        version = [paho.CallbackAPIVersion.VERSION2] if hasattr(paho, "CallbackAPIVersion") else []
-        super().__init__(*version, client_id=client_id, protocol=paho.MQTTv311, reconnect_on_failure=False)
+        arguments: dict[str, Any] = {"client_id": client_id, "protocol": paho.MQTTv311, "reconnect_on_failure": False}
+        if hasattr(paho, "CallbackAPIVersion"):
+            arguments["callback_api_version"] = paho.CallbackAPIVersion.VERSION2
+        super().__init__(**arguments)
         self._netpath_wire = wire
 
     def _create_socket_connection(self) -> Any:
@@ -80,14 +91,12 @@ class Client(paho.Client):
 class Session(asyncio.Protocol):
     """A connection that the broker has accepted, from `open_session` until `close`."""
 
-    def __init__(
-        self, settings: Broker, client_id: str, will: str, on_message: OnMessage, on_ack: OnAcknowledged
-    ) -> None:
+    def __init__(self, settings: Broker, client_id: str, will: str, owner: Owner) -> None:
+        """`will`: the topic that the broker sets to "offline" when the connection ends."""
         self._settings = settings
         self._client_id = client_id
         self._will = will
-        self._on_message = on_message
-        self._on_ack = on_ack
+        self._owner = owner
         self._frames = Frames()
         self._minute = (0.0, 0)
         """When it began, and how many messages there had been."""
@@ -107,12 +116,14 @@ class Session(asyncio.Protocol):
         if self._settings.username:
             client.username_pw_set(self._settings.username, self._settings.password or None)
         client.will_set(self._will, "offline", qos=1, retain=True)
-        client.max_queued_messages_set(1)  # the queue is ours
+        client.max_inflight_messages_set(MOST_UNDER_WAY)
+        client.max_queued_messages_set(2 * MOST_UNDER_WAY)  # the queue is ours; this is a bound that is never met
         client.on_connect = self._connected
         client.on_publish = self._published
         client.on_message = self._message
         client.connect("127.0.0.1", 1, keepalive=KEEPALIVE)  # where to is the wire's affair
-        if client.socket() is not self._wire:
+        taken: Any = client.socket()
+        if taken is not self._wire:
             self.fail("this version of paho-mqtt is not supported; 1.6 to 2.2 are")
 
     def data_received(self, data: bytes) -> None:
@@ -129,8 +140,8 @@ class Session(asyncio.Protocol):
         while self._wire.received and not self.ended.done():
             if self._client.loop_read() != 0:
                 self.fail("the broker broke the rules of MQTT")
-        if self._client.want_write():
-            self._client.loop_write()
+        if not self.ended.done():
+            self._owner.room()
 
     def connection_lost(self, error: Exception | None) -> None:
         why = f" ({os.strerror(error.errno)})" if isinstance(error, OSError) and error.errno else ""
@@ -141,6 +152,7 @@ class Session(asyncio.Protocol):
         self.close()
         if not self.ended.done():
             self.ended.set_exception(ServiceError(reason))
+            self.ended.exception()  # it may be that nobody waits any more
 
     def close(self) -> None:
         """At once and without a farewell, so that the broker publishes the last will."""
@@ -182,10 +194,10 @@ class Session(asyncio.Protocol):
             self.accepted.set_result(None)
 
     def _published(self, _client: Any, _userdata: Any, number: int, *_: Any) -> None:
-        self._on_ack(number)
+        self._owner.acknowledged(number)
 
     def _message(self, _client: Any, _userdata: Any, message: paho.MQTTMessage) -> None:
-        self._on_message(message.topic, bytes(message.payload), bool(message.retain))
+        self._owner.message(message.topic, bytes(message.payload), bool(message.retain))
 
 
 async def open_session(make: Callable[[], Session], settings: Broker, lookup: Lookup) -> Session:
@@ -250,4 +262,6 @@ def _words(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, ssl.SSLError):
         return f"TLS: {error.reason or error}"
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)  # asyncio's own text has the address once more
     return getattr(error, "strerror", None) or str(error)
