@@ -66,8 +66,9 @@ class Tracker:
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
-            opened = asyncio.open_unix_connection(str(self._socket), limit=LINE_LIMIT)
-            return await asyncio.wait_for(opened, ANSWER_TIME)
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes together with what it waits for.
+            async with asyncio.timeout(ANSWER_TIME):
+                return await asyncio.open_unix_connection(str(self._socket), limit=LINE_LIMIT)
         except (OSError, TimeoutError) as error:
             what = getattr(error, "strerror", None) or "no answer"
             raise TrackerError(f"NetPath is not running ({self._socket}: {what}); start it: netpath start") from None
@@ -77,7 +78,8 @@ class Tracker:
     ) -> dict[str, Any]:
         try:
             writer.write(json.dumps(request).encode() + b"\n")
-            reply = await asyncio.wait_for(self._line(reader), ANSWER_TIME)
+            async with asyncio.timeout(ANSWER_TIME):
+                reply = await self._line(reader)
         except TimeoutError:
             raise TrackerError(f"the tracker gave no answer to {request['cmd']} in {ANSWER_TIME:.0f} s") from None
         if "error" in reply:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections import deque
@@ -28,7 +29,7 @@ this connection, nothing acknowledges it, and the next connection takes an uplin
 TICK = 0.5
 SWEEP_TIME = 3.0
 """Seconds for the broker to tell what it still has from before our start."""
-MOST_FOUND = 20_000
+MOST_FOUND = 5000
 MOST_CONNECTIONS = 6
 CONNECTIONS_TIME = 60.0
 """Seconds in which there may be so many, and seconds to wait when there were."""
@@ -152,7 +153,8 @@ class Publisher:
         session.subscribe(filters)
         session.publish(self._topics.marker, "", qos=0, retain=False)
         try:
-            await asyncio.wait_for(self._marked.wait(), SWEEP_TIME)
+            async with asyncio.timeout(SWEEP_TIME):
+                await self._marked.wait()
         except TimeoutError:
             self._log("info", "mqtt: the broker does not let us read our own topics; old ones stay there")
         session.unsubscribe(filters)
@@ -184,10 +186,10 @@ class Publisher:
             wait = self._settings.interval - GAP
             if self._announce_at is not None:
                 wait = min(wait, self._announce_at - time.monotonic())
-            try:
-                await asyncio.wait_for(self._due.wait(), max(0.0, wait))
-            except TimeoutError:
-                continue
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes together with what it waits for.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._due.wait()
 
     async def _gather(self) -> None:
         """Put everything as it is now into the outbox."""

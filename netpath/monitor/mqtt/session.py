@@ -28,8 +28,10 @@ GREETING_TIME = 8.0
 """Seconds for TLS, and again for the broker's answer to ours."""
 KEEPALIVE = 15
 """Seconds of silence after which the broker is asked for a sign of life; after as many more it counts as dead."""
-MOST_MESSAGES = 20_000
-"""From the broker in a minute; one that sends more is none that we want."""
+MOST_MESSAGES = 5000
+"""From the broker in a minute: more than it can have retained of us, and it has nothing else to send."""
+CHUNK = 8192
+"""Bytes that are read at once: of the smallest messages few enough that nothing else has to wait."""
 
 
 class Owner(Protocol):
@@ -88,7 +90,7 @@ class Client(paho.Client):
         return self._netpath_wire
 
 
-class Session(asyncio.Protocol):
+class Session(asyncio.BufferedProtocol):
     """A connection that the broker has accepted, from `open_session` until `close`."""
 
     def __init__(self, settings: Broker, client_id: str, will: str, owner: Owner) -> None:
@@ -97,6 +99,7 @@ class Session(asyncio.Protocol):
         self._client_id = client_id
         self._will = will
         self._owner = owner
+        self._buffer = bytearray(CHUNK)
         self._frames = Frames()
         self._minute = (0.0, 0)
         """When it began, and how many messages there had been."""
@@ -126,17 +129,22 @@ class Session(asyncio.Protocol):
         if taken is not self._wire:
             self.fail("this version of paho-mqtt is not supported; 1.6 to 2.2 are")
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, _sizehint: int) -> bytearray:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self._wire is None or self._client is None or self.ended.done():
             return
         try:
-            self._wire.received += self._frames.feed(data)
+            self._wire.received += self._frames.feed(bytes(self._buffer[:nbytes]))
         except FrameError as error:
             self.fail(f"what answers there is no MQTT broker: {error}; see mqtt_host, mqtt_port and mqtt_tls")
             return
         except RefusedError as error:
             self.fail(f"the broker refuses us: {error}")
             return
+        if self._frames.messages - self._minute[1] > MOST_MESSAGES:
+            self.fail(f"the broker sends more than {MOST_MESSAGES} messages in a minute")
         while self._wire.received and not self.ended.done():
             if self._client.loop_read() != 0:
                 self.fail("the broker broke the rules of MQTT")
@@ -176,15 +184,12 @@ class Session(asyncio.Protocol):
         self._client.unsubscribe(list(filters))
 
     def tick(self, now: float) -> None:
-        """To be called each second or so: keepalive, and a look at how much comes."""
+        """To be called each second or so: keepalive, and a new minute now and then."""
         if self._client is None or self.ended.done():
             return
         if self._client.loop_misc() != 0:
             self.fail("the broker gives no sign of life any more")
-        began, before = self._minute
-        if self._frames.messages - before > MOST_MESSAGES:
-            self.fail(f"the broker sends more than {MOST_MESSAGES} messages in a minute")
-        elif now - began >= 60:
+        if now - self._minute[0] >= 60:
             self._minute = (now, self._frames.messages)
 
     # -- paho's side --------------------------------------------------------------------------------------------
@@ -223,7 +228,8 @@ async def _reach(
     """The first address that takes a connection."""
     host, port, loop = settings.host, settings.port, asyncio.get_running_loop()
     try:
-        addresses = await asyncio.wait_for(lookup.addresses(host, port), LOOKUP_TIME)
+        async with asyncio.timeout(LOOKUP_TIME):
+            addresses = await lookup.addresses(host, port)
     except (OSError, TimeoutError) as error:
         raise ServiceError(f"no address of {host} can be found: {_words(error)}") from None
     tls: dict[str, Any] = {}
@@ -233,7 +239,8 @@ async def _reach(
     for address in addresses:
         limit = ADDRESS_TIME + (GREETING_TIME if tls else 0)
         try:
-            _, session = await asyncio.wait_for(loop.create_connection(make, address, port, **tls), limit)
+            async with asyncio.timeout(limit):
+                _, session = await loop.create_connection(make, address, port, **tls)
         except ssl.SSLCertVerificationError as error:
             raise ServiceError(
                 f"the certificate of {host} is not trusted: {error.verify_message}; see mqtt_ca and mqtt_verify"

@@ -295,7 +295,6 @@ def test_a_broker_that_reads_nothing_holds_up_nothing(tmp_path: Path, monkeypatc
 
 def test_a_flood_of_messages_ends_the_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "MOST_MESSAGES", 1000)
-    monkeypatch.setattr(publisher, "TICK", 0.05)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(WELCOME)
@@ -331,10 +330,9 @@ def test_two_routers_of_one_name_do_not_drive_each_other_out_without_end(
     broker.start()
 
     async def go() -> None:
-        async with tracker(tmp_path) as fake:
-            async with publishing(fake.socket, settings(broker.port)) as one:
-                async with publishing(fake.socket, settings(broker.port)) as two:
-                    await until(lambda: any("host name" in line for line in one.log + two.log))
+        async with tracker(tmp_path) as fake, publishing(fake.socket, settings(broker.port)) as one:
+            async with publishing(fake.socket, settings(broker.port)) as two:
+                await until(lambda: any("host name" in line for line in one.log + two.log))
 
     try:
         asyncio.run(go())
