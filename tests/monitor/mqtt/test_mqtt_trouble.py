@@ -279,16 +279,19 @@ def test_a_broker_that_reads_nothing_holds_up_nothing(tmp_path: Path, monkeypatc
         writer.close()
 
     async def go() -> None:
-        async with tracker(tmp_path) as fake, fake_broker(serve) as port:
-            async with publishing(fake.socket, settings(port, interval=0.2)) as service:
-                await until(lambda: b"availability" in got)
-                for _ in range(300):
-                    fake.happens("wan", "offline")
-                    fake.happens("wan", "online")
-                assert "acknowledged nothing" in await service.failure()
-                assert len(got) < 40_000
-                assert len(service.publisher._outbox._events) <= 100
-                assert threading.active_count() < 5
+        async with (
+            tracker(tmp_path) as fake,
+            fake_broker(serve) as port,
+            publishing(fake.socket, settings(port, interval=0.2)) as service,
+        ):
+            await until(lambda: b"availability" in got)
+            for _ in range(300):
+                fake.happens("wan", "offline")
+                fake.happens("wan", "online")
+            assert "acknowledged nothing" in await service.failure()
+            assert len(got) < 40_000
+            assert len(service.publisher._outbox._events) <= 100
+            assert threading.active_count() < 5
 
     asyncio.run(go())
 
@@ -305,9 +308,12 @@ def test_a_flood_of_messages_ends_the_connection(tmp_path: Path, monkeypatch: py
         writer.close()
 
     async def go() -> None:
-        async with tracker(tmp_path) as fake, fake_broker(serve) as port:
-            async with publishing(fake.socket, settings(port)) as service:
-                assert "more than 1000 messages" in await service.failure()
+        async with (
+            tracker(tmp_path) as fake,
+            fake_broker(serve) as port,
+            publishing(fake.socket, settings(port)) as service,
+        ):
+            assert "more than 1000 messages" in await service.failure()
 
     asyncio.run(go())
 
@@ -330,9 +336,12 @@ def test_two_routers_of_one_name_do_not_drive_each_other_out_without_end(
     broker.start()
 
     async def go() -> None:
-        async with tracker(tmp_path) as fake, publishing(fake.socket, settings(broker.port)) as one:
-            async with publishing(fake.socket, settings(broker.port)) as two:
-                await until(lambda: any("host name" in line for line in one.log + two.log))
+        async with (
+            tracker(tmp_path) as fake,
+            publishing(fake.socket, settings(broker.port)) as one,
+            publishing(fake.socket, settings(broker.port)) as two,
+        ):
+            await until(lambda: any("host name" in line for line in one.log + two.log))
 
     try:
         asyncio.run(go())
