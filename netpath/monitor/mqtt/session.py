@@ -99,7 +99,7 @@ class Session(asyncio.BufferedProtocol):
         self._client_id = client_id
         self._will = will
         self._owner = owner
-        self._buffer = bytearray(CHUNK)
+        self._buffer = memoryview(bytearray(CHUNK))  # asyncio's TLS writes into slices of it
         self._frames = Frames()
         self._minute = (0.0, 0)
         """When it began, and how many messages there had been."""
@@ -129,7 +129,7 @@ class Session(asyncio.BufferedProtocol):
         if taken is not self._wire:
             self.fail("this version of paho-mqtt is not supported; 1.6 to 2.2 are")
 
-    def get_buffer(self, _sizehint: int) -> bytearray:
+    def get_buffer(self, _sizehint: int) -> memoryview:
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:

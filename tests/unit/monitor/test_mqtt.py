@@ -74,7 +74,7 @@ def test_little_is_under_way_and_what_was_goes_once_more_by_the_next_connection(
     for number in range(MOST_UNDER_WAY + 5):
         box.put(f"topic{number}", "x")
     box.event("event", "e")
-    taken = []
+    taken: list[object] = []
     while (message := box.take()) is not None:
         box.sent(len(taken), message, now=float(len(taken)))
         taken.append(message)
