@@ -39,6 +39,7 @@ class Mosquitto:
         self.config = directory / "mosquitto.conf"
         first = [f"listener {self.port} {address}", "user root", "persistence false", "connection_messages true"]
         self.config.write_text("\n".join([*first, *(lines or ["allow_anonymous true"]), ""]))
+        self._ports = [self.port, *(int(line.split()[1]) for line in lines if line.startswith("listener "))]
         self.log = directory / "mosquitto.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -47,9 +48,12 @@ class Mosquitto:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen([self.program, "-c", str(self.config)], stdout=log, stderr=log)
         deadline = time.monotonic() + PATIENCE
+        waiting = list(self._ports)
         while True:
             with contextlib.suppress(OSError):
-                socket.create_connection((self.address, self.port), 1).close()
+                while waiting:
+                    socket.create_connection((self.address, waiting[-1]), 1).close()
+                    waiting.pop()
                 return
             assert self._process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
