@@ -6,11 +6,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -239,7 +239,7 @@ def test_a_port_that_takes_the_connection_and_says_nothing(tmp_path: Path, monke
     [
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
         b"220 mail.example.net ESMTP\r\n",
-        os.urandom(4096),
+        Random(1).randbytes(4096),
         b"\xff" * 4096,
         WELCOME + b"\x30\xff\xff\xff\x7f" + b"\0" * 300_000,  # a message of 256 MiB, of which little ever comes
         WELCOME + WELCOME,
