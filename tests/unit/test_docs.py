@@ -226,7 +226,7 @@ def test_the_licence_is_the_official_text() -> None:
 
 def test_every_needed_package_is_documented() -> None:
     setup = (ROOT / "tools/setup").read_text()
-    packages = set(re.findall(r"^need \S+ (\S+)$", setup, re.MULTILINE))
+    packages = set(re.findall(r"^\t?need \S+ (\S+)$", setup, re.MULTILINE))
     documented = (ROOT / "docs/dependencies.md").read_text().rpartition("## Used for development")[2]
     assert {p for p in packages if p not in documented} == set()
 
