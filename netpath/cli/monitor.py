@@ -164,7 +164,7 @@ def _everything(reply: Reply) -> Iterator[tuple[str, Reply]]:
 
 
 def _painted(row: Reply, style: Style) -> str:
-    colours = {"healthy": "green", "starting": "yellow"}
+    colours = {"healthy": "green", "starting": "yellow", "idle": "dim"}
     return style.paint(show(row.get("status")), colours.get(str(row.get("status")), "red"))
 
 

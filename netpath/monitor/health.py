@@ -10,6 +10,8 @@ from typing import Any
 class Status(StrEnum):
     STARTING = "starting"
     """Nothing came of it yet, good or bad."""
+    IDLE = "idle"
+    """The same of what waits for something to do, and may wait for years (`netpath.monitor.parts`)."""
     HEALTHY = "healthy"
     FAILING = "failing"
     """The last attempt failed, another one follows."""

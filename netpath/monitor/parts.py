@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from netpath.monitor.health import Status
 from netpath.monitor.history import columns
 from netpath.monitor.hub import Hub
 from netpath.monitor.readings import Feed, Proxy, Reading, Service, Speeds, Wan
@@ -137,7 +138,10 @@ class Part:
 
     def row(self) -> dict[str, Any]:
         """As docs/monitor.md has it."""
-        return {**self._own_row(), **self.supervised.row(), **self._next()}
+        row = {**self._own_row(), **self.supervised.row(), **self._next()}
+        if isinstance(self.settings, Notify) and row["status"] == Status.STARTING:
+            row["status"] = str(Status.IDLE)
+        return row
 
     def _next(self) -> dict[str, Any]:
         return {"next_attempt": self.supervised.next_attempt}

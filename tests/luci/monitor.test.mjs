@@ -84,7 +84,7 @@ test('times that have passed', () => {
 });
 
 test('every state of health has a word, a tone and a sign', () => {
-	assert.deepEqual([ 'healthy', 'starting', 'failing', 'given up' ].map(status => format.health(status).tone), [ 'good', 'busy', 'bad', 'bad' ]);
+	assert.deepEqual([ 'healthy', 'starting', 'idle', 'failing', 'given up' ].map(status => format.health(status).tone), [ 'good', 'busy', 'off', 'bad', 'bad' ]);
 	assert.equal(format.health('x'.repeat(1000)).text.length, 40);
 	assert.equal(format.health(undefined).text, 'unknown');
 });

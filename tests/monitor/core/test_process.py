@@ -135,6 +135,13 @@ def test_parts_that_fail_hang_or_lack_a_library_leave_the_others_alone(monitor: 
     assert not monitor.socket.exists()
 
 
+def test_who_had_nothing_to_tell_yet_is_idle(monitor: Monitor) -> None:
+    monitor.config.write_text(ON + "config notify 'chat'\n\toption type webhook\n\toption url http://192.0.2.1/\n")
+    monitor.start()
+    monitor.until(lambda: monitor.ask()["notify"])
+    assert [(row["name"], row["status"]) for row in monitor.ask()["notify"]] == [("chat", "idle")]
+
+
 def test_a_source_that_is_silent_loses_its_figures_and_is_tried_again(monitor: Monitor) -> None:
     monitor.config.write_text(ON + source("dumb", "\toption timeout 500ms\n\toption interval 200ms\n"))
     monitor.start()

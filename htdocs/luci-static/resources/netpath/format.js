@@ -105,6 +105,7 @@ return baseclass.extend({
 		switch (status) {
 		case 'healthy': return { text: _('healthy'), tone: 'good', sign: '✔' };
 		case 'starting': return { text: _('starting'), tone: 'busy', sign: '↗' };
+		case 'idle': return { text: _('nothing sent yet'), tone: 'off', sign: '○' };
 		case 'failing': return { text: _('failing'), tone: 'bad', sign: '✘' };
 		case 'given up': return { text: _('given up'), tone: 'bad', sign: '■' };
 		default: return { text: status ? String(status).slice(0, 40) : _('unknown'), tone: 'off', sign: '?' };
