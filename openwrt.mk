@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The packages netpath and luci-app-netpath for an OpenWrt buildroot or SDK, whose feed `packages` has Python. tools/ipk.py
+# The packages netpath, netpath-monitor and luci-app-netpath for an OpenWrt buildroot or SDK, whose feed `packages` has Python. tools/ipk.py
 # reads the same definitions where there is no SDK.
 
 NETPATH_DIR := $(patsubst %/,%,$(abspath $(dir $(lastword $(MAKEFILE_LIST)))))
@@ -59,6 +59,34 @@ define Package/netpath/postrm
 [ -n "$${IPKG_INSTROOT}" ] && exit 0
 [ "$${PKG_UPGRADE}" = 1 ] || rm -rf /usr/lib/netpath/netpath
 /etc/init.d/rpcd reload
+exit 0
+endef
+
+define Package/netpath-monitor
+  SECTION:=net
+  CATEGORY:=Network
+  SUBMENU:=Routing and Redirection
+  TITLE:=Traffic monitor of NetPath
+  DEPENDS:=+netpath +python3 +python3-websockets +python3-paho-mqtt +python3-prometheus-client
+  PKGARCH:=all
+endef
+
+define Package/netpath-monitor/description
+  Traffic figures of proxies, uplinks and other routers for displays, Prometheus and MQTT; messages to people when an
+  uplink fails.
+endef
+
+define Package/netpath-monitor/postinst
+#!/bin/sh
+[ -n "$${IPKG_INSTROOT}" ] && exit 0
+[ "$${PKG_UPGRADE}" = 1 ] && /etc/init.d/netpath-monitor running && /etc/init.d/netpath-monitor restart
+exit 0
+endef
+
+define Package/netpath-monitor/postrm
+#!/bin/sh
+[ -n "$${IPKG_INSTROOT}" ] && exit 0
+[ "$${PKG_UPGRADE}" = 1 ] || rm -rf /usr/lib/netpath/netpath/monitor
 exit 0
 endef
 
@@ -123,6 +151,20 @@ define Build/Install
 	find $(PKG_INSTALL_DIR) -name __pycache__ -prune -exec rm -rf {} +
 endef
 
+# Settings and schema of the monitor stay with netpath, whose `check` reads the whole configuration.
+define Py3Package/netpath/filespec
++|$(PYTHON3_PKG_DIR)
+-|$(PYTHON3_PKG_DIR)/netpath/monitor
+endef
+
+define Py3Package/netpath-monitor/filespec
++|$(PYTHON3_PKG_DIR)/netpath/monitor
+endef
+
+define Py3Package/netpath-monitor/install
+	$(CP) $(NETPATH_DIR)/files-monitor/. $(1)/
+endef
+
 define Py3Package/netpath/install
 	$(CP) $(NETPATH_DIR)/files/. $(1)/
 endef
@@ -152,6 +194,9 @@ endef
 $(eval $(call Py3Package,netpath))
 $(eval $(call BuildPackage,netpath))
 $(eval $(call BuildPackage,netpath-src))
+$(eval $(call Py3Package,netpath-monitor))
+$(eval $(call BuildPackage,netpath-monitor))
+$(eval $(call BuildPackage,netpath-monitor-src))
 $(eval $(call BuildPackage,luci-app-netpath))
 $(eval $(call BuildPackage,luci-i18n-netpath-ru))
 $(eval $(call BuildPackage,luci-i18n-netpath-zh-cn))

@@ -14,6 +14,7 @@ from pathlib import Path
 UCI_CONFIG = Path("/etc/config/netpath")
 TOML_CONFIG = Path("/etc/netpath/config.toml")
 SOCKET = Path("/var/run/netpath.sock")
+MONITOR_SOCKET = Path("/var/run/netpath-monitor.sock")
 STATE_DIR = Path("/var/run/netpath")
 USER_SCRIPT = Path("/etc/netpath.user")
 HOOKS_DIR = Path("/etc/netpath.d")
@@ -38,6 +39,9 @@ class Paths:
     """Its executables are run at each transition (NETPATH_HOOKS_DIR)."""
     usage: Path = USAGE
     """What was used of quotas; must survive a reboot (NETPATH_USAGE)."""
+
+    monitor_socket: Path = MONITOR_SOCKET
+    """The monitor's (NETPATH_MONITOR_SOCKET); beside the tracker's where that is not named."""
 
     @property
     def lock(self) -> Path:
@@ -75,13 +79,16 @@ def locate(environ: Mapping[str, str], given: Mapping[str, str | None]) -> Paths
         value = given.get(option) or environ.get(OPTIONS[option])
         return Path(value).absolute() if value else default
 
+    socket = place("--socket", SOCKET)
+    beside = socket.with_name(f"{socket.stem}-monitor{socket.suffix}")
     return Paths(
         config=place("--config", _default_config()),
-        socket=place("--socket", SOCKET),
+        socket=socket,
         state_dir=place("--state-dir", STATE_DIR),
         user_script=Path(environ.get("NETPATH_USER_SCRIPT") or USER_SCRIPT),
         hooks_dir=Path(environ.get("NETPATH_HOOKS_DIR") or HOOKS_DIR),
         usage=Path(environ.get("NETPATH_USAGE") or USAGE).absolute(),
+        monitor_socket=Path(environ.get("NETPATH_MONITOR_SOCKET") or beside).absolute(),
     )
 
 

@@ -29,6 +29,8 @@ from urllib.request import urlopen
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = "usr/lib/netpath"
+MONITOR = "monitor"
+"""Directory of the Python package that is a package of its own."""
 SKIPPED = {"__pycache__", "lab"}
 """Directories of the Python package that no router needs."""
 TIME_LIMIT = 60
@@ -117,7 +119,12 @@ def tree(source: Path, target: str, skipped: frozenset[str] = frozenset()) -> di
 
 
 def netpath_files() -> dict[str, File]:
-    return tree(ROOT / "files", "") | tree(ROOT / "netpath", f"{LIBRARY}/netpath", frozenset(SKIPPED))
+    return tree(ROOT / "files", "") | tree(ROOT / "netpath", f"{LIBRARY}/netpath", frozenset(SKIPPED | {MONITOR}))
+
+
+def monitor_files() -> dict[str, File]:
+    python = tree(ROOT / "netpath" / MONITOR, f"{LIBRARY}/netpath/{MONITOR}", frozenset(SKIPPED))
+    return tree(ROOT / "files-monitor", "") | python
 
 
 def translations(prefix: str, language: str, title: str) -> dict[str, File]:
@@ -138,8 +145,30 @@ def luci_files() -> dict[str, File]:
 
 def binding_files(recipe: Recipe) -> dict[str, File]:
     """The one module of the nftables binding, out of the archive that the recipe names."""
-    name, version = recipe.variable("PYPI_NAME"), recipe.variable("PYPI_VERSION")
-    archive = f"{name}-{version}"
+    archive = f"{recipe.variable('PYPI_NAME')}-{recipe.variable('PYPI_VERSION')}"
+    with _archive(recipe, archive) as tar:
+        member = tar.extractfile(f"{archive}/src/nftables.py")
+        if member is None:
+            raise RecipeError(f"{archive} has no src/nftables.py")
+        return {f"{LIBRARY}/nftables.py": File(member.read(), 0o644)}
+
+
+def client_files(recipe: Recipe) -> dict[str, File]:
+    """The modules of Prometheus' client."""
+    package = recipe.variable("PYPI_SOURCE_NAME")
+    archive = f"{package}-{recipe.variable('PKG_VERSION')}"
+    found = {}
+    with _archive(recipe, archive) as tar:
+        for member in tar.getmembers():
+            file = tar.extractfile(member)
+            if file is not None and member.name.startswith(f"{archive}/{package}/"):
+                found[f"{LIBRARY}/{member.name.partition('/')[2]}"] = File(file.read(), 0o644)
+    return found
+
+
+def _archive(recipe: Recipe, archive: str) -> tarfile.TarFile:
+    """The source that the recipe names, from PyPI. Raises RecipeError when it is not what the recipe says."""
+    name = recipe.variable("PYPI_NAME")
     index = f"https://pypi.org/simple/{name}/"
     page = _fetched(index).decode()
     link = re.search(rf'href="([^"#]+/{re.escape(archive)}\.tar\.gz)[#"]', page)
@@ -150,11 +179,7 @@ def binding_files(recipe: Recipe) -> dict[str, File]:
     found = hashlib.sha256(data).hexdigest()
     if found != recipe.variable("PKG_HASH"):
         raise RecipeError(f"{url} has the hash {found}, {recipe.path} says {recipe.variable('PKG_HASH')}")
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        member = tar.extractfile(f"{archive}/src/nftables.py")
-        if member is None:
-            raise RecipeError(f"{url} has no src/nftables.py")
-        return {f"{LIBRARY}/nftables.py": File(member.read(), 0o644)}
+    return tarfile.open(fileobj=io.BytesIO(data))
 
 
 def _fetched(url: str) -> bytes:
@@ -245,16 +270,19 @@ def source_date() -> int:
 
 
 def packages() -> list[Package]:
-    """All of this project; the binding of nftables too, as the feeds of OpenWrt lack it."""
-    ours, binding = Recipe(ROOT / "openwrt.mk"), Recipe(ROOT / "packages/python3-nftables/Makefile")
+    """All of this project; the libraries too that the feeds of OpenWrt lack."""
+    ours = Recipe(ROOT / "openwrt.mk")
+    binding, client = (Recipe(ROOT / f"packages/python3-{name}/Makefile") for name in ("nftables", "prometheus-client"))
     found = re.search(r'^__version__ = "(.+)"$', (ROOT / "netpath/__init__.py").read_text(), re.MULTILINE)
     if found is None:
         raise RecipeError("netpath/__init__.py has no __version__")
     return [
         ours.package("netpath", found[1], netpath_files()),
+        ours.package("netpath-monitor", found[1], monitor_files()),
         ours.package("luci-app-netpath", found[1], luci_files()),
         *(ours.package(name, found[1], translations(name, *which)) for name, which in LANGUAGES.items()),
         binding.package("python3-nftables", binding.variable("PKG_VERSION"), binding_files(binding)),
+        client.package("python3-prometheus-client", client.variable("PKG_VERSION"), client_files(client)),
     ]
 
 

@@ -19,6 +19,10 @@ function index()
 	page("settings", _("Settings"), 50)
 	page("notifications", _("Notifications"), 60)
 
+	entry({ root[1], root[2], root[3], "monitor" }, firstchild(), _("Monitor"), 70)
+	entry({ root[1], root[2], root[3], "monitor", "live" }, view("netpath/monitor"), _("Live"), 10)
+	entry({ root[1], root[2], root[3], "monitor", "settings" }, view("netpath/monitoring"), _("Settings"), 20)
+
 	entry({ root[1], root[2], root[3], "tools" }, firstchild(), _("Tools"), 90)
 	local function tool(name, title, order)
 		entry({ root[1], root[2], root[3], "tools", name }, view("netpath/" .. name), title, order)

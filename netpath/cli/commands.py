@@ -168,6 +168,25 @@ COMMANDS = (
             Argument(("--force",), "overwrite an existing file", {"action": "store_true"}),
         ),
     ),
+    Command(
+        "monitor",
+        "gather, broadcast and export traffic figures, in the foreground; or `status`: how that is going",
+        "monitor:monitor",
+        (
+            Argument(
+                ("action",),
+                "run (default): be the monitor; status: its sources, clients and exporters",
+                {"nargs": "?", "choices": ("run", "status"), "default": "run"},
+            ),
+            Argument(("--clash-url", "-c"), "a Clash source: ws://HOST:PORT/connections?token=...", {"metavar": "URL"}),
+            Argument(("--listen-port", "-p"), "port of the UDP server, default 17890", {"metavar": "PORT"}),
+            Argument(("--luci-url", "-l"), "an OpenWrt source: http://HOST/cgi-bin/luci", {"metavar": "URL"}),
+            Argument(("--luci-username", "-u"), "user name there, default root", {"metavar": "NAME"}),
+            Argument(("--luci-password", "-P"), "password there; better LUCI_PASSWORD", {"metavar": "PASSWORD"}),
+            Argument(("--syslog",), "log to syslog too", {"action": "store_true"}),
+            Argument(("--syslog-only",), "log to syslog, not to standard error", {"action": "store_true"}),
+        ),
+    ),
     Command("version", "versions of NetPath and what it runs on", "reports:version"),
     Command(
         "completion",

@@ -9,6 +9,7 @@ from typing import Any
 from netpath.cli.client import Client, Reply
 from netpath.cli.context import Context, accepted
 from netpath.cli.errors import OK
+from netpath.cli.monitor import brief
 from netpath.cli.text import (
     Style,
     clean_reply,
@@ -43,6 +44,7 @@ def status(context: Context) -> int:
         policies = accepted(client.call({"cmd": "policies"}))
         rules = client.call({"cmd": "rules", "offset": 0, "limit": STATUS_RULES})
     context.lines(render_status(clean_reply(reply), clean_reply(policies), clean_reply(rules), context.style))
+    context.lines(brief(context.where.monitor_socket, context.style))
     return OK
 
 

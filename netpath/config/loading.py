@@ -13,6 +13,8 @@ from netpath.config.build import build, speaks_mwan3
 from netpath.config.check import check
 from netpath.config.parse import Report, parse
 from netpath.config.problems import ERROR, Problem
+from netpath.config.schema_monitor import MONITOR_SECTIONS
+from netpath.config.secrets import hidden
 from netpath.config.sections import Entry, Section
 from netpath.config.write import to_uci
 from netpath.model import Config
@@ -39,7 +41,7 @@ class Imported:
 
 def load(path: Path) -> Loaded:
     """Reads a file, TOML by its suffix `.toml`, else UCI. What keeps it from being read is a problem, no exception."""
-    text, problem = _text(path)
+    text, problem = text_of(path)
     if problem is not None:
         return Loaded(None, (problem,))
     return loads(text, str(path), "toml" if path.suffix == ".toml" else "uci")
@@ -47,16 +49,16 @@ def load(path: Path) -> Loaded:
 
 def loads(text: str, file: str = "...", format: str = "uci") -> Loaded:
     """Reads a text; `file` is what problems call it. Raises ValueError when `format` is not "uci" or "toml"."""
-    sections, report = _sections(text, file, format)
+    sections, report = sections_of(text, file, format)
     return _finish(sections, report, mwan3=None)
 
 
 def import_mwan3(path: Path) -> Imported:
     """The native form of a mwan3 file; loading it gives the Config that the mwan3 file gives."""
-    text, problem = _text(path)
+    text, problem = text_of(path)
     if problem is not None:
         return Imported("", (problem,))
-    sections, report = _sections(text, str(path), "uci")
+    sections, report = sections_of(text, str(path), "uci")
     problems = _finish(sections, report, mwan3=True).problems
     native = "" if report.failed else to_uci([_with_enabled(section) for section in sections])
     return Imported(native, problems)
@@ -69,7 +71,8 @@ def _with_enabled(section: Section) -> Section:
     return Section(section.type, section.name, section.line, (Entry("enabled", ("0",), (None,)), *section.entries))
 
 
-def _sections(text: str, file: str, format: str) -> tuple[tuple[Section, ...], Report]:
+def sections_of(text: str, file: str, format: str) -> tuple[tuple[Section, ...], Report]:
+    """Every section of a text, and the problems of its form. Raises ValueError as `loads` does."""
     if format not in ("uci", "toml"):
         raise ValueError(f"format is {format!r}, not 'uci' or 'toml'")
     if "\0" in text:
@@ -77,18 +80,19 @@ def _sections(text: str, file: str, format: str) -> tuple[tuple[Section, ...], R
     if odd := _SURROGATE.search(text):
         return (), Report(file, [_not_utf8(file, text.count("\n", 0, odd.start()) + 1)])
     sections, problems = (toml if format == "toml" else uci).read(text.removeprefix("\ufeff"), file)
-    return sections, Report(file, problems)
+    return sections, Report(file, [hidden(problem, text) for problem in problems])
 
 
 def _finish(sections: Sequence[Section], report: Report, *, mwan3: bool | None) -> Loaded:
-    parsed = parse(sections, report)
+    parsed = parse([section for section in sections if section.type not in MONITOR_SECTIONS], report)
     draft = build(parsed, report, mwan3=speaks_mwan3(parsed) if mwan3 is None else mwan3)
     check(draft, report)
     problems = tuple(sorted(report.problems, key=lambda p: (p.line is None, p.line or 0)))
     return Loaded(None if report.failed else draft.config(), problems)
 
 
-def _text(path: Path) -> tuple[str, Problem | None]:
+def text_of(path: Path) -> tuple[str, Problem | None]:
+    """The text of a file, or why it cannot be read."""
     file = str(path)
     try:
         if not path.is_file():

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from netpath.config import kinds, times, values
+from netpath.config import kinds, kinds_monitor, times, values
 from netpath.config.option import Option, SectionKind
 from netpath.config.schema import SECTIONS, SPECIAL_POLICIES
 
@@ -26,12 +26,17 @@ _HEAD = """\
 'require baseclass';
 
 return baseclass.extend({"""
-_KIND_NAMES = {kind.label: name.lower() for name, kind in vars(kinds).items() if isinstance(kind, kinds.Kind)}
+_KIND_NAMES = {
+    kind: name.lower()
+    for module in (kinds, kinds_monitor)
+    for name, kind in vars(module).items()
+    if isinstance(kind, kinds.Kind)
+}
 
 
 def schema_js() -> str:
     """The whole text of schema.js."""
-    patterns = {**values.SPELLINGS, **times.SPELLINGS}
+    patterns = {**values.SPELLINGS, **times.SPELLINGS, **kinds_monitor.SPELLINGS}
     words = {**values.WORDS, **times.WORDS}
     lines = [_HEAD, "\tsections: {"]
     for kind in SECTIONS.values():
@@ -41,6 +46,7 @@ def schema_js() -> str:
     lines += ["\t},", "\twords: {"]
     lines += [f"\t\t{name}: {_literal(_plain(table))}," for name, table in words.items()]
     lines += ["\t},", f"\tspecial_policies: {_literal(SPECIAL_POLICIES)},"]
+    lines += [f"\tlongest: {_literal(kinds_monitor.LENGTHS)},"]
     lines += [f"\tconntrack_events: {_literal(kinds.CONNTRACK_EVENTS)},", f"\tmax_device: {values.MAX_DEVICE}", "});"]
     return "\n".join(lines) + "\n"
 
@@ -59,11 +65,12 @@ def _section(kind: SectionKind) -> Iterator[str]:
 def _option(option: Option) -> Iterator[str]:
     """What is empty is left out."""
     facts: dict[str, Any] = {
-        "kind": _KIND_NAMES[option.kind.label],
+        "kind": _KIND_NAMES[option.kind],
         "names": option.names,
         "mwan3": option.mwan3 if option.mwan3 != option.name else None,
         "default": option.default,
         "required": option.required,
+        "secret": option.secret,
         "list": option.kind.is_list,
         "commas": option.kind.commas,
         "negatable": option.kind.negatable,

@@ -34,6 +34,8 @@ class Option:
     """Not empty: accepted from mwan3 files without effect, for this reason."""
     tracking: bool = False
     """May stand in TOML's [interfaces.NAME.track]."""
+    secret: bool = False
+    """Its value is shown nowhere, not even where it is wrong."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -49,6 +51,8 @@ class SectionKind:
     toml: str
     help: str
     options: tuple[Option, ...]
+    single: bool = False
+    """There is one at most; in TOML it has no name."""
     by_name: Mapping[str, Option] = field(init=False)
     """Every native name and alias -> its option."""
 

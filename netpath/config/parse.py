@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from netpath.config.option import Option, SectionKind
 from netpath.config.problems import ERROR, WARNING, Problem, nearest
 from netpath.config.schema import SECTIONS
+from netpath.config.secrets import hidden
 from netpath.config.sections import Entry, Section
 from netpath.config.uci import label
 from netpath.config.values import NAME, BadValueError
@@ -53,19 +54,19 @@ class Report:
         self, section: Parsed | None, option: str | None, message: str, fix: str, *, item: str | None = None
     ) -> None:
         """`option` is the native name; `item` the part of its value that the problem is about."""
-        self._add(_locate(ERROR, self.file, section, option, item), message, fix)
+        self.add(replace(_locate(ERROR, self.file, section, option, item), message=message, fix=fix))
 
     def warning(
         self, section: Parsed | None, option: str | None, message: str, fix: str, *, item: str | None = None
     ) -> None:
-        self._add(_locate(WARNING, self.file, section, option, item), message, fix)
+        self.add(replace(_locate(WARNING, self.file, section, option, item), message=message, fix=fix))
 
     @property
     def failed(self) -> bool:
         return any(problem.severity == ERROR for problem in self.problems)
 
-    def _add(self, place: Problem, message: str, fix: str) -> None:
-        self.problems.append(replace(place, message=message, fix=fix))
+    def add(self, problem: Problem) -> None:
+        self.problems.append(hidden(problem))
 
 
 def _locate(severity: str, file: str, section: Parsed | None, option: str | None, item: str | None) -> Problem:
@@ -182,7 +183,7 @@ def _unknown_option(found: Parsed, entry: Entry, report: Report) -> None:
     problem = Problem(
         WARNING, report.file, entry.lines[0], found.label, entry.name, value, "unknown option, ignored", fix
     )
-    report.problems.append(problem)
+    report.add(problem)
 
 
 def _scalar(found: Parsed, option: Option, entry: Entry, report: Report) -> Any:

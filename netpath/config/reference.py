@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from netpath.config import kinds
+from netpath.config import kinds, kinds_monitor
 from netpath.config.option import Option, SectionKind
 from netpath.config.schema import SECTIONS
 from netpath.config.times import show_size
@@ -26,6 +26,9 @@ NetPath reads `/etc/config/netpath` (UCI) or a `.toml` file. Both hold the same 
 | `config member 'wan_m1'` | `[members.wan_m1]` |
 | `config policy 'balanced'` | `[policies.balanced]` |
 | `config rule 'https'` | `[rules.https]`, or `[[rules]]` with `name = "https"` |
+| `config monitor 'monitor'` | `[monitor]` |
+| `config source 'proxy'` | `[sources.proxy]` |
+| `config notify 'mail'` | `[notify.mail]` |
 
 * In TOML the options marked *track* may also stand in `[interfaces.NAME.track]`, there without the prefix `track_`:
   `method`, `targets`, `interval`, and so on.
@@ -51,27 +54,33 @@ def reference() -> str:
 
 
 def _section(kind: SectionKind) -> Iterator[str]:
-    yield f"## {kind.name}: `config {kind.name}`, TOML `[{kind.toml}{'' if kind.name == 'globals' else '.NAME'}]`\n"
+    yield f"## {kind.name}: `config {kind.name}`, TOML `[{kind.toml}{'' if kind.single else '.NAME'}]`\n"
     yield f"{kind.help}\n"
-    yield "| option | type | default | what it does | in mwan3 |"
-    yield "|---|---|---|---|---|"
+    mwan3 = any(option.mwan3 for option in kind.options)
+    yield "| option | type | default | what it does |" + mwan3 * " in mwan3 |"
+    yield "|---|---|---|---|" + mwan3 * "---|"
     for option in kind.options:
         if not option.ignored:
-            yield _row(option)
-    ignored = [option for option in kind.options if option.ignored]
-    yield "\nAccepted without effect: " + "; ".join(f"`{', '.join(o.names)}` ({o.ignored})" for o in ignored) + ".\n"
+            yield _row(option, mwan3=mwan3)
+    ignored = [f"`{', '.join(o.names)}` ({o.ignored})" for o in kind.options if o.ignored]
+    yield f"\nAccepted without effect: {'; '.join(ignored)}.\n" if ignored else ""
 
 
-def _row(option: Option) -> str:
+def _row(option: Option, *, mwan3: bool) -> str:
     names = ", ".join(f"`{name}`" for name in (option.name, *option.aliases))
-    cells = (names, _type(option), _default(option), option.help, f"`{option.mwan3}`" if option.mwan3 else "")
+    cells = [names, _type(option), _default(option), option.help]
+    if mwan3:
+        cells.append(f"`{option.mwan3}`" if option.mwan3 else "")
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _type(option: Option) -> str:
     parts = [option.kind.label]
     if option.choices:
-        parts = [("any of " if option.kind.is_list else "") + ", ".join(f"`{choice}`" for choice in option.choices)]
+        parts = [
+            ("address, " if option.kind is kinds_monitor.URL else "any of " if option.kind.is_list else "")
+            + ", ".join(f"`{choice}`" for choice in option.choices)
+        ]
         if option.spellings:
             parts.append("also " + ", ".join(f"`{other}` = `{choice}`" for other, choice in option.spellings.items()))
     elif option.high:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from netpath.config import kinds
 from netpath.config.option import Option, SectionKind
+from netpath.config.schema_monitor import MONITOR_SECTIONS
 from netpath.config.values import PROTOCOLS
 from netpath.model import LastResort, Mode, Nat6, TrackMethod
 
@@ -98,6 +99,7 @@ GLOBALS = SectionKind(
         ),
         _COMMENT,
     ),
+    single=True,
 )
 
 _TRACKING = (
@@ -523,7 +525,9 @@ RULE = SectionKind(
     ),
 )
 
-SECTIONS = {kind.name: kind for kind in (GLOBALS, INTERFACE, MEMBER, POLICY, RULE)}
+STEERING_SECTIONS = {kind.name: kind for kind in (GLOBALS, INTERFACE, MEMBER, POLICY, RULE)}
+"""What the tracker reads."""
+SECTIONS = {**STEERING_SECTIONS, **MONITOR_SECTIONS}
 SPECIAL_POLICIES = ("default", "unreachable", "blackhole")
 TRACK_TABLE = {option.name.removeprefix("track_"): option.name for option in INTERFACE.options if option.tracking}
 """Keys of TOML's [interfaces.NAME.track] -> option."""

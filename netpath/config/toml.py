@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Reads the TOML form into the same sections that the UCI reader produces.
 
-`[global]` is UCI's `config globals`; `[interfaces.wan]`, `[members.x]`, `[policies.x]` and `[rules.x]` are named
-sections; `[[rules]]` with a `name` key is the list form of rules. `[interfaces.wan.track]` holds the tracking options,
-where the prefix `track_` may be left out.
+`[global]` is UCI's `config globals`, `[monitor]` its `config monitor`; `[interfaces.wan]`, `[members.x]`,
+`[policies.x]`, `[rules.x]`, `[sources.x]` and `[notify.x]` are named sections; `[[rules]]` with a `name` key is the
+list form of rules. `[interfaces.wan.track]` holds the tracking options, where the prefix `track_` may be left out.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class _Reader:
                 like = nearest(table, known)
                 fix = f"did you mean [{like}]?" if like else f"use {', '.join(known)}"
                 self._report((table,), _Found("unknown table, ignored", fix, value=table), WARNING)
-            elif kind == "globals":
+            elif SECTIONS[kind].single:
                 if (found := self._section(kind, None, content, (table,))) is not None:
                     yield found
             elif isinstance(content, list) and kind == "rule":

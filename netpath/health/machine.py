@@ -173,9 +173,7 @@ class InterfaceHealth:
 
     def snapshot(self, now: float) -> HealthSnapshot:
         """Everything that status and metrics show of it."""
-        rows = tuple(
-            target_row(t.address, t.alive, t.window.summary(now, self._timing.timeout(t.rtt))) for t in self._targets
-        )
+        rows = tuple(target_row(t, t.window.summary(now, self._timing.timeout(t.rtt))) for t in self._targets)
         latency, jitter, loss = overall(rows)
         return HealthSnapshot(
             self._state, self._score(), self._lost, self._turn, self._since, self._reason, latency, jitter, loss, rows

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from netpath.health.target import Target
 from netpath.health.window import Summary
 from netpath.model import State
 
@@ -25,6 +26,9 @@ class TargetSnapshot:
     """Percent."""
     sent: int
     lost: int
+    sent_total: int
+    """Since it is tracked, like the next one: what is sent now may be answered later. Neither ever goes back."""
+    answered_total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,10 @@ class HealthSnapshot:
     targets: tuple[TargetSnapshot, ...]
 
 
-def target_row(address: str, alive: bool | None, seen: Summary) -> TargetSnapshot:
-    status = "unknown" if alive is None else "up" if alive else "down"
-    return TargetSnapshot(address, status, seen.latency, seen.jitter, seen.loss, seen.sent, seen.lost)
+def target_row(target: Target, seen: Summary) -> TargetSnapshot:
+    status = "unknown" if target.alive is None else "up" if target.alive else "down"
+    totals = (target.window.count, target.replies)
+    return TargetSnapshot(target.address, status, seen.latency, seen.jitter, seen.loss, seen.sent, seen.lost, *totals)
 
 
 def overall(rows: Iterable[TargetSnapshot]) -> tuple[float | None, float | None, float]:

@@ -24,6 +24,7 @@ class Target:
         "complaint",
         "error",
         "quality_from",
+        "replies",
         "rtt",
         "silent",
         "waiting",
@@ -34,6 +35,8 @@ class Target:
         self.address = address
         self.window = Window()
         self.rtt = Rtt()
+        self.replies = 0
+        """All that ever came."""
         self.alive: bool | None = None
         """The last that was heard (or not) of it; None: never asked."""
         self.asked = False
@@ -65,6 +68,7 @@ class Target:
 
     def answered(self, serial: int, sent_at: float, now: float) -> None:
         self.window.answered(serial, now - sent_at)
+        self.replies += 1
         self.rtt.learn(max(now - sent_at, 0.0))
         self.alive, self.silent, self.error = True, False, ""
         while self.waiting and self.waiting[0] <= sent_at:

@@ -54,6 +54,11 @@ class Window:
         self._sent_at = array("d", bytes(8 * CAPACITY))
         self._rtt = array("d", bytes(8 * CAPACITY))
 
+    @property
+    def count(self) -> int:
+        """All probes that were ever entered."""
+        return self._next
+
     def sent(self, now: float) -> int:
         """Enter a probe sent at `now`; returns its serial number."""
         serial = self._next

@@ -11,6 +11,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,13 +38,23 @@ PLUGIN_SECONDS = 30.0
 MOST_BYTES = 128 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """Where the plugin asks."""
+
+    tracker: Path
+    monitor: Path
+
+
 class Web:
     """Serves the pages for one tracker's socket from `with` to its end."""
 
-    def __init__(self, tracker: Path, port: int = 0) -> None:
-        """`port` 0: any that is free. Raises OSError when the port is taken."""
-        self._tracker = tracker
-        handler = type("Handler", (_Handler,), {"tracker": tracker})
+    def __init__(self, tracker: Path, port: int = 0, *, monitor: Path | None = None) -> None:
+        """`port` 0: any that is free. `monitor`: the monitor's socket; None: beside the tracker's. Raises OSError when
+        the port is taken.
+        """
+        self._sockets = Sockets(tracker, monitor or tracker.with_name("netpath-monitor.sock"))
+        handler = type("Handler", (_Handler,), {"sockets": self._sockets})
         self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="web", daemon=True)
@@ -55,7 +66,7 @@ class Web:
 
     def ask(self, method: str, arguments: Mapping[str, Any]) -> Any:
         """What the plugin answers, as a user who may do everything gets it."""
-        return ask(self._tracker, method, arguments)
+        return ask(self._sockets, method, arguments)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -67,7 +78,7 @@ class Web:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    tracker: Path
+    sockets: Sockets
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -97,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             self.send_error(HTTPStatus.BAD_REQUEST)
             return
-        self._send(json.dumps(answer(message, self.tracker)).encode(), "application/json")
+        self._send(json.dumps(answer(message, self.sockets)).encode(), "application/json")
 
     def _file(self, path: Path | None) -> None:
         if path is None or not path.is_file():
@@ -126,14 +137,14 @@ def _place(path: str) -> Path | None:
     return None
 
 
-def answer(message: Any, tracker: Path) -> dict[str, Any]:
+def answer(message: Any, sockets: Sockets) -> dict[str, Any]:
     """The reply to one JSON-RPC message `call` with [session, object, method, arguments], as uhttpd gives it."""
     head = {"jsonrpc": "2.0", "id": message.get("id") if isinstance(message, dict) else None}
     match message:
         case {"method": "call", "params": [str(session), str(object_), str(method), dict(arguments)]}:
             if object_ != "netpath" or method not in _allowed(session):
                 return {**head, "error": {"code": DENIED, "message": "Access denied"}}
-            return {**head, "result": [0, ask(tracker, method, arguments)]}
+            return {**head, "result": [0, ask(sockets, method, arguments)]}
     return {**head, "error": {"code": BAD_REQUEST, "message": "Invalid request"}}
 
 
@@ -145,7 +156,7 @@ def _allowed(session: str) -> frozenset[str]:
     return frozenset(methods if session == READER else methods | set(group["write"]["ubus"]["netpath"]))
 
 
-def ask(tracker: Path, method: str, arguments: Mapping[str, Any]) -> Any:
+def ask(sockets: Sockets, method: str, arguments: Mapping[str, Any]) -> Any:
     """What the plugin answers, started as rpcd starts it."""
     done = subprocess.run(
         [str(PLUGIN), "call", method],
@@ -154,6 +165,10 @@ def ask(tracker: Path, method: str, arguments: Mapping[str, Any]) -> Any:
         text=True,
         timeout=PLUGIN_SECONDS,
         check=True,
-        env={"PATH": os.environ.get("PATH", ""), "NETPATH_SOCKET": str(tracker)},
+        env={
+            "PATH": os.environ.get("PATH", ""),
+            "NETPATH_SOCKET": str(sockets.tracker),
+            "NETPATH_MONITOR_SOCKET": str(sockets.monitor),
+        },
     )
     return json.loads(done.stdout)

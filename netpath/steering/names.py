@@ -70,6 +70,16 @@ def is_counted(chain: str) -> bool:
     return chain.startswith(("r_", "rest_"))
 
 
+def counted_name(chain: str) -> tuple[str | None, str]:
+    """(rule, family) of such a chain: "" for the rest, None when the chain has only a part of the rule's name and its
+    hash; the comment of the chain's last line is the whole name then."""
+    family = "ipv4" if chain.endswith("_4") else "ipv6"
+    if chain == default_chain(family):
+        return "", family
+    key = chain[len("r_") : -len("_4")]
+    return None if _looks_hashed(key) else key, family
+
+
 def sticky_chain(key: str, family: str) -> str:
     """`key` is `part(rule name)`."""
     return f"sk_{key}_{digit(family)}"

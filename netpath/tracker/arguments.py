@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from typing import Any
 
 Request = dict[str, Any]
+Methods = Mapping[str, Mapping[str, str]]
 
 TEXT, WHOLE, EPOCH, FLAG = "text", "a whole number from 0", "a number (epoch seconds)", "true or false"
 
 _PAGE = {"offset": WHOLE, "limit": WHOLE}
 
-METHODS: Mapping[str, Mapping[str, str]] = {
+METHODS: Methods = {
     "status": {"section": TEXT, "interface": TEXT},
     "interfaces": _PAGE,
     "policies": _PAGE,
@@ -31,6 +32,8 @@ METHODS: Mapping[str, Mapping[str, str]] = {
     "reload": {},
     # Its `file` is for those who have a shell: of any file on the router it would show what is wrong with its lines.
     "check": {},
+    # Without passwords, for those who may only read.
+    "config": {},
     "diag": {},
     # Its file is the router's, for the same reason.
     "import": {},
@@ -67,17 +70,17 @@ class BadRequestError(ValueError):
     """The request's arguments are off; the text says how to mend them."""
 
 
-def unwrapped(request: Request) -> Request:
+def unwrapped(request: Request, methods: Methods = METHODS) -> Request:
     """The plain form of a request with `args`. Raises BadRequestError."""
     method, given = request["cmd"], request["args"]
-    if method not in METHODS:
-        raise BadRequestError(f"{method[:40]!r} is no method of the ubus object; known: {', '.join(METHODS)}")
+    if method not in methods:
+        raise BadRequestError(f"{method[:40]!r} is no method of the ubus object; known: {', '.join(methods)}")
     others = [key for key in request if key not in ("cmd", "args")]
     if others:
         raise BadRequestError(f"{method}: {others[0][:40]!r} stands beside args; arguments belong into it")
     if not isinstance(given, dict):
         raise BadRequestError(f"{method}: args must be an object, given: {_shown(given)}")
-    known, plain = METHODS[method], {"cmd": method}
+    known, plain = methods[method], {"cmd": method}
     for name, value in given.items():
         if name == SESSION or value is None:
             continue

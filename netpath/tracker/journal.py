@@ -26,14 +26,15 @@ Event = dict[str, Any]
 class Log:
     """Levelled log lines; `level` may change at a reload."""
 
-    def __init__(self, *, use_syslog: bool = False, use_stderr: bool = True) -> None:
+    def __init__(self, *, use_syslog: bool = False, use_stderr: bool = True, name: str = "netpath") -> None:
         self.level = LEVELS.index("notice")
         self._lost = 0
         """Lines that standard error did not take."""
+        self._name = name
         self._stderr = use_stderr
         self._syslog = use_syslog
         if use_syslog:
-            syslog.openlog("netpath", syslog.LOG_PID, syslog.LOG_DAEMON)
+            syslog.openlog(name, syslog.LOG_PID, syslog.LOG_DAEMON)
 
     def set_level(self, name: str) -> None:
         self.level = LEVELS.index(name)
@@ -51,9 +52,9 @@ class Log:
     def _print(self, level: str, line: str) -> None:
         try:
             if self._lost:
-                print(f"netpath warning: {self._lost} log lines were lost here", file=sys.stderr, flush=True)
+                print(f"{self._name} warning: {self._lost} log lines were lost here", file=sys.stderr, flush=True)
                 self._lost = 0
-            print(f"netpath {level}: {line}", file=sys.stderr, flush=True)
+            print(f"{self._name} {level}: {line}", file=sys.stderr, flush=True)
         except (OSError, ValueError):  # its reader is gone, its disk full, it is closed: failover must go on
             self._lost += 1
 

@@ -99,6 +99,8 @@ class Metrics:
                         "loss": _rounded(t.loss),
                         "sent": t.sent,
                         "lost": t.lost,
+                        "sent_total": t.sent_total,
+                        "answered_total": t.answered_total,
                     }
                     for t in health.targets
                 ],

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from netpath.tracker.arguments import BadRequestError, unwrapped
+from netpath.tracker.arguments import METHODS, BadRequestError, Methods, unwrapped
 from netpath.tracker.bounded import fitted, whole
 from netpath.tracker.journal import Event, Journal, Log
 
@@ -27,13 +27,16 @@ Handler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class Server:
-    """Listens from `start` to `close`."""
+    """Listens from `start` to `close`. Without a journal there are no events to follow; `methods` are those of ubus."""
 
-    def __init__(self, path: Path, handler: Handler, journal: Journal, log: Log) -> None:
+    def __init__(
+        self, path: Path, handler: Handler, journal: Journal | None, log: Log, methods: Methods = METHODS
+    ) -> None:
         self._path = path
         self._handler = handler
         self._journal = journal
         self._log = log
+        self._methods = methods
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
 
@@ -68,7 +71,7 @@ class Server:
         except (ConnectionError, TimeoutError):
             self._log("debug", "a socket client went away in the middle of an exchange")
         except asyncio.CancelledError:
-            self._log("debug", "a socket client was disconnected because the tracker stops")
+            self._log("debug", "a socket client was disconnected because this process ends")
         finally:
             self._clients.discard(task)
             writer.close()
@@ -89,21 +92,21 @@ class Server:
                 await _send(writer, whole({"error": request}))
             elif "args" in request:
                 await _send(writer, fitted(request["cmd"], await self._answer_ubus(request)))
-            elif request["cmd"] == "events" and request.get("follow") is True:
-                await self._follow(request, reader, writer)
+            elif self._journal is not None and request["cmd"] == "events" and request.get("follow") is True:
+                await self._follow(self._journal, request, reader, writer)
                 return
             else:
                 await _send(writer, whole(await self._handler(request)))
 
     async def _answer_ubus(self, request: dict[str, Any]) -> dict[str, Any]:
         try:
-            plain = unwrapped(request)
+            plain = unwrapped(request, self._methods)
         except BadRequestError as error:
             return {"error": str(error)}
         return await self._handler(plain)
 
     async def _follow(
-        self, request: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, journal: Journal, request: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Answer once, then send each event until the client closes or falls too far behind."""
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
@@ -111,7 +114,7 @@ class Server:
         def push(event: Event) -> None:
             queue.put_nowait(event if queue.qsize() < FOLLOW_QUEUE else None)
 
-        end = self._journal.follow(push)
+        end = journal.follow(push)
         gone = asyncio.ensure_future(reader.read(1))
         try:
             reply = await self._handler(request)

@@ -57,7 +57,7 @@ class Verbs:
             "diag": self._diag,
             "check": self._check,
             "import": self._import,
-        } | {name: self._report(name) for name in ("rules", "connected", "internal")}
+        } | {name: self._report(name) for name in ("rules", "connected", "internal", "config")}
 
     async def answer(self, request: Request) -> Reply:
         """The reply to one request; every failure is an {"error": text}."""
@@ -123,6 +123,7 @@ class Verbs:
             ],
             "id": uplink.id,
             "family": interface.family,
+            "metered": interface.metered,
             "device": uplink.device,
             "gateway": uplink.gateway,
             "addresses": list(uplink.addresses),

@@ -20,6 +20,7 @@ JOBS: Mapping[str, str] = {
     "dnsmasq": "dnsmasq",
     "diag": "diag",
     "check": "reports",
+    "config": "reports",
     "rules": "reports",
     "connected": "reports",
     "connections": "reports",

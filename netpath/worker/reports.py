@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Jobs that only read: `check`, `rules`, `connected`, `internal`. Each takes the places and a request, returns a reply
-as docs/socket.md shows it."""
+"""Jobs that only read: `check`, `config`, `rules`, `connected`, `internal`. Each takes the places and a request, and
+returns a reply as docs/socket.md shows it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from netpath import __version__, paths
 from netpath.config import Loaded, load
 from netpath.config.check import ForeignMark, mark_clashes
 from netpath.config.describe import describe
+from netpath.config.loading import sections_of, text_of
+from netpath.config.masked import masked
+from netpath.config.monitor import load_monitor
 from netpath.config.problems import Problem
 from netpath.kernel import conntrack, netifd, nftdump, rtnl
 from netpath.kernel.nft import version
@@ -54,8 +57,12 @@ def check(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
     named, limit = request.get("file"), request.get("limit")
     if not isinstance(named, str | None) or "\0" in (named or ""):
         return {"error": "file must be the name of a file"}
-    loaded = load(Path(named) if named else where.config)
+    path = Path(named) if named else where.config
+    loaded = load(path)
     problems = list(loaded.problems)
+    # What is wrong with the text as a whole is in both.
+    problems += [p for p in load_monitor(path).problems if p not in loaded.problems]
+    problems.sort(key=lambda p: (p.line is None, p.line or 0))
     if loaded.config is not None:
         snapshot = Snapshot.read()
         problems += mark_clashes(loaded.config, [ForeignMark(*each) for each in foreign_marks(snapshot)])
@@ -65,6 +72,17 @@ def check(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
     if limit is None:
         return {"problems": [p.as_dict() for p in problems]}
     return {"problems": [p.as_dict() for p in foremost(problems, limit)], "truncated": len(problems) > limit}
+
+
+def config(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections of the configuration file, without passwords: `netpath.config.masked`."""
+    del request
+    path = where.config
+    text, problem = text_of(path)
+    if problem is not None:
+        return {"error": f"{path}: {problem.message}", "remedy": problem.fix}
+    sections, _ = sections_of(text, str(path), "toml" if path.suffix == ".toml" else "uci")
+    return {"sections": masked(sections)}
 
 
 def _translation(where: paths.Paths, named: str | None, config: Config, snapshot: Snapshot) -> list[Problem]:

@@ -34,6 +34,7 @@ VERBS = {
 REPORTS = {
     "rules": ("offset", "limit"),
     "check": ("file",),
+    "config": (),
     "explain": ("src", "dst", "proto", "sport", "dport", "iface", "mac", "dscp"),
     "internal": ("family",),
     "connected": (),

@@ -14,18 +14,37 @@ import pytest
 
 from netpath.config.build import build
 from netpath.config.check import check
+from netpath.config.monitor import loads_monitor
 from netpath.config.parse import Report, parse
-from netpath.config.problems import ERROR
+from netpath.config.problems import ERROR, Problem
+from netpath.config.schema import SECTIONS
+from netpath.config.schema_monitor import MONITOR_SECTIONS
 from netpath.config.sections import Entry, Section
+from netpath.config.write import quote
 
 Values = Mapping[str, str | Sequence[str]]
-KNOWN = {"interfaces": ["wan", "wan6"], "members": ["wan_m1"], "policies": ["balanced"]}
+KNOWN = {
+    "interfaces": ["wan", "wan6"],
+    "members": ["wan_m1"],
+    "policies": ["balanced"],
+    "sources": {"proxy": "clash", "router": "openwrt"},
+}
 _SECTIONS = (
     Section("interface", "wan", None, ()),
     Section("interface", "wan6", None, ()),
     Section("member", "wan_m1", None, (Entry("interface", ("wan",), (None,)),)),
     Section("policy", "balanced", None, (Entry("members", ("wan_m1",), (None,), True),)),
 )
+_SOURCES = """
+config source 'proxy'
+	option type 'clash'
+	option url 'ws://192.0.2.1/'
+
+config source 'router'
+	option type 'openwrt'
+	option url 'http://192.0.2.2/'
+
+"""
 NAME = "under_test"
 
 
@@ -69,11 +88,27 @@ def refused_by_reader(kind: str, values: Values) -> set[str]:
         for name, value in values.items()
         if (lines := [value] if isinstance(value, str) else list(value))
     ]
-    tested = Section(kind, None if kind == "globals" else NAME, None, tuple(entries))
-    report = Report("forms", [])
-    draft = build(parse([*_SECTIONS, tested], report), report, mwan3=False)
-    check(draft, report)
-    title = kind if kind == "globals" else f"{kind} {NAME}"
-    found = [problem for problem in report.problems if problem.severity == ERROR]
+    single = SECTIONS[kind].single
+    tested = Section(kind, None if single else NAME, None, tuple(entries))
+    title = kind if single else f"{kind} {NAME}"
+    found = [problem for problem in _problems(tested) if problem.severity == ERROR]
     assert all(problem.section == title for problem in found), found
     return {problem.option or problem.message.split()[0] for problem in found}
+
+
+def _problems(tested: Section) -> Sequence[Problem]:
+    """Of the section, beside others of its reader."""
+    if tested.type in MONITOR_SECTIONS:
+        settings = "" if tested.type == "monitor" else "config monitor\n"
+        return loads_monitor(settings + _SOURCES + _uci(tested)).problems
+    report = Report("forms", [])
+    check(build(parse([*_SECTIONS, tested], report), report, mwan3=False), report)
+    return report.problems
+
+
+def _uci(section: Section) -> str:
+    """As it is written, wrong or not."""
+    lines = [f"config {section.type}" + (f" {quote(section.name)}" if section.name else "")]
+    for entry in section.entries:
+        lines += [f"\t{'list' if entry.is_list else 'option'} {entry.name} {quote(value)}" for value in entry.values]
+    return "\n".join(lines) + "\n"

@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 from netpath.lab import Lab
@@ -77,6 +78,8 @@ class Place(Protocol):
     server: str
     """Behind both of them."""
     browser: Browser
+    monitor: Path
+    """Where a monitor would listen; nobody does."""
 
     def visit(self, path: str, *, user: str = "root", width: int = 1200, dark: bool = False) -> None:
         """Log in anew and open a page."""
@@ -112,6 +115,7 @@ class StandIn:
 
     def __init__(self, lab: Lab, web: Web, browser: Browser) -> None:
         self.lab, self.web, self.browser = lab, web, browser
+        self.monitor = lab.socket.with_name("netpath-monitor.sock")
 
     def visit(self, path: str, *, user: str = "root", width: int = 1200, dark: bool = False) -> None:
         self.browser.fresh(width=width, dark=dark)
@@ -153,6 +157,7 @@ class RealLuci:
 
     def __init__(self, router: Router, browser: Browser) -> None:
         self.router, self.browser = router, browser
+        self.monitor = router.root / "tmp/run/netpath-monitor.sock"
 
     def visit(self, path: str, *, user: str = "root", width: int = 1200, dark: bool = False) -> None:
         self.browser.fresh(width=width, dark=dark)

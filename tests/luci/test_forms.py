@@ -19,6 +19,7 @@ PAGES = {
     "rules": "Rules",
     "settings": "Settings",
     "notifications": "Notifications",
+    "monitor/settings": "Monitor",
 }
 MORE_RULES = """
 config rule 'web'

@@ -38,8 +38,22 @@ _WRITTEN = """
     !00:00:5e:00:53:01 streaming st_x dom_x set inet mwan3 fw4 netpath 9lives /etc/dnsmasq.d /etc/ / /../x relative
     08:00-18:00 8:00-9:00 22:00-06:00 00:00-24:00 24:00-01:00 08:60-09:00 8-18 mon mon-fri Sat-Mon mon-xyz monday 1k
     999 1K 10G 1.5T 1000T 1001T 10GiB 10Gi 500MB 0.9995k main local 1002 1252 1253
+    clash luci openwrt webhook email starttls tls combined pair fast infinite open closed ws://192.0.2.1:9090/c?token=x
+    ws://192.0.2.1:0 WS://x wss://[2001:db8::1]:443/ ws://[2001:db8::g]/ ws://[::1 http://user:word@example.com/
+    http://a@b https://example.com:65536 http://example.com?x#y http://bücher.example/ http:/x http:// mail.example.com
+    /etc/ssl/ca.pem /etc//ca.pem ssl/ca.pem /etc/../ca.pem a/b /a a//b a/ +/x router@example.com a@b@c @example.com a@
+    proxy router 10.0.0.0/8 10.0.0.0/255.255.0.0 10.0.0.0/255.0.255.0 fc00::/7 0.1 0.05 3600 100000 1000000 1000001
 """
-TEXTS = _WRITTEN.split()
+TEXTS = [
+    *_WRITTEN.split(),
+    "two words",
+    "a\u00a0b",
+    "a\u2028b",
+    "a\u202eb",
+    "a\tb",
+    "\U0001f600" * 255,
+    "\U0001f600" * 256,
+]
 COMBINATIONS: list[tuple[str, dict[str, str | list[str]]]] = [
     ("interface", {"gateway": "2001:db8::1"}),
     ("interface", {"gateway": "2001:db8::1", "family": "ipv6"}),
@@ -72,10 +86,46 @@ COMBINATIONS: list[tuple[str, dict[str, str | list[str]]]] = [
     ("member", {"interface": "wan"}),
     ("globals", {"mark_mask": "0x0F0", "rt_table_lookup": ["1013", "1012", "main"]}),
     ("globals", {"mark_mask": "0x7"}),
+    ("monitor", {"listen_address": ["::", "::1"]}),
+    ("monitor", {"listen_address": ":: 0::0"}),
+    ("monitor", {"listen_address": "0.0.0.0, ::1"}),
+    ("monitor", {"metrics_address": "0.0.0.0 127.0.0.1 ::1"}),
+    ("monitor", {"metrics_address": ["0.0.0.0", "::"]}),
+    ("monitor", {"wan": ["router", "local"]}),
+    ("monitor", {"wan": ["local"], "local": "0"}),
+    ("monitor", {"wan": ["proxy"]}),
+    ("monitor", {"wan": ["luci"], "luci_url": "http://192.0.2.3/"}),
+    ("monitor", {"wan": ["clash"], "clash_url": "ws://192.0.2.3/"}),
+    ("monitor", {"mqtt_host": "192.0.2.9", "mqtt_password": "secret"}),
+    ("monitor", {"mqtt_password": "secret"}),
+    ("monitor", {"mqtt_host": "192.0.2.9", "mqtt_password": "secret", "mqtt_username": "me"}),
+    ("source", {"type": "clash"}),
+    ("source", {"type": "mihomo", "url": "http://192.0.2.1/"}),
+    ("source", {"type": "openwrt", "url": "ws://192.0.2.1/"}),
+    ("source", {"type": "openwrt", "url": "192.0.2.1"}),
+    ("source", {"type": "local"}),
+    ("source", {"type": "clash", "url": "ws://192.0.2.1/", "interval": "10"}),
+    ("source", {"type": "clash", "url": "ws://192.0.2.1/", "timeout": "1s"}),
+    ("source", {"type": "openwrt", "url": "http://192.0.2.1/", "timeout": "1", "interval": "2"}),
+    ("source", {"type": "other", "url": "ftp://192.0.2.1/"}),
+    ("source", {}),
+    ("notify", {"type": "webhook"}),
+    ("notify", {"type": "email"}),
+    ("notify", {"type": "email", "server": "x y", "from": "a@b", "to": ["a@b", "c"]}),
+    ("notify", {"type": "email", "server": "192.0.2.1", "from": "a@b", "to": "a@b, c@d", "password": "secret"}),
+    ("notify", {"type": "webhook", "url": "https://example.com/x", "password": "secret"}),
+    ("notify", {"type": "webhook", "url": "https://example.com/x", "events": "online,Open closed"}),
+    ("notify", {"type": "webhook", "url": "https://example.com/x", "events": "online up"}),
+    ("notify", {}),
     ("globals", {"rt_table_lookup": [str(table) for table in range(2000, 2098)]}),
     ("globals", {"rt_table_lookup": [str(table) for table in range(2000, 2099)]}),
 ]
-BASE: dict[str, dict[str, str | list[str]]] = {"member": {"interface": "wan"}, "rule": {"policy": "default"}}
+BASE: dict[str, dict[str, str | list[str]]] = {
+    "member": {"interface": "wan"},
+    "rule": {"policy": "default"},
+    "source": {"type": "openwrt", "url": "http://192.0.2.1/"},
+    "notify": {"type": "webhook", "url": "https://192.0.2.1/"},
+}
 OPTIONS = [(kind.name, o.name) for kind in SECTIONS.values() for o in kind.options if not o.ignored]
 BY_KIND = {kind: [option for of, option in OPTIONS if of == kind] for kind in SECTIONS}
 RANDOM = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

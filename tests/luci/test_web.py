@@ -14,6 +14,8 @@ import pytest
 from netpath.lab.web import ACCESS, FIRST_PAGE, MENU, READER, Web
 from netpath.tracker.arguments import METHODS
 
+OF_THE_MONITOR = {"monitor"}
+"""Methods that the tracker has no part in."""
 WRITING = {"enable", "disable", "reload"}
 UBUS = "/cgi-bin/luci/admin/ubus"
 
@@ -43,9 +45,11 @@ def test_the_access_list_names_every_method_once_and_gives_nothing_else() -> Non
     group = json.loads(ACCESS.read_text())["luci-app-netpath"]
     reading, writing = group["read"]["ubus"]["netpath"], group["write"]["ubus"]["netpath"]
     assert set(writing) == WRITING
-    assert sorted(reading + writing) == sorted(METHODS)
+    assert sorted(reading + writing) == sorted([*METHODS, *OF_THE_MONITOR])
     assert set(group["read"]) == set(group["write"]) == {"ubus", "uci"}
-    assert group["write"]["uci"] == ["netpath"]
+    # Who may only read gets no passwords: not the file itself, but what the method `config` leaves of it.
+    assert group["read"]["uci"] == ["mwan3"]
+    assert group["write"]["uci"] == {"netpath": ["read", "write"]}
     assert set(group["read"]["ubus"]) == set(group["write"]["ubus"]) == {"netpath"}
 
 

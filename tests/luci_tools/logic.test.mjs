@@ -129,14 +129,16 @@ const REPLIES = {
 	internal: { versions: { netpath: '0.1.0' }, addresses: [ '203.0.113.7/24 dev eth1' ], 'ruleset as loaded': 'table inet netpath {\n}\n' }
 };
 const SECTIONS = [ { '.type': 'interface', '.name': 'wan', '.anonymous': false, ifname: 'eth1', track_targets: [ '192.0.2.1' ], password: 'a\nlong secret' },
-	{ '.type': 'rule', '.name': 'cfg1', '.anonymous': true, policy: "o'clock" } ];
+	{ '.type': 'rule', '.name': 'cfg1', '.anonymous': true, policy: "o'clock" },
+	{ '.type': 'notify', '.name': 'chat', '.anonymous': false, type: 'webhook', url: 'https://chat.example.com/hooks/onlyIKnow', events: 'online' },
+	{ '.type': 'source', '.name': 'proxy', '.anonymous': false, type: 'clash', url: 'ws://192.0.2.1:9090/connections?token=onlyITell' } ];
 
 test('the report has every part and no secret', () => {
 	const text = report.troubleshooting(REPLIES, SECTIONS, {}, new Date(0));
 	for (const part of [ 'wan  online  ipv4  eth1', 'policy balanced, ipv4: wan 100 %', 'ERROR', 'wan is down -> check cable', 'online -> offline  carrier lost',
 		"config interface 'wan'", 'table inet netpath {', 'option password', "config rule\n\toption policy 'o'\\''clock'" ])
 		assert.ok(text.includes(part), part);
-	for (const secret of [ '203.0.113', 'my own secret', 'long secret' ])
+	for (const secret of [ '203.0.113', 'my own secret', 'long secret', 'onlyIKnow', 'onlyITell' ])
 		assert.ok(!text.includes(secret), `${secret} in ${text}`);
 });
 

@@ -13,6 +13,7 @@ import pytest
 from netpath.lab import Lab
 from netpath.lab.namespace import LabError, wait_until
 from netpath.lab.rpcd import PATH, Rpcd, root
+from netpath.monitor.daemon import METHODS as MONITOR_METHODS
 from netpath.tracker.arguments import METHODS
 from netpath.tracker.bounded import UBUS_LIMIT
 from tests.lab.test_ubus import MWAN3, holds
@@ -38,7 +39,8 @@ def test_every_method_is_listed_with_its_arguments(directory: Path) -> None:
     with Rpcd(directory / "netpath.sock") as rpcd:
         lines = rpcd.ubus("-v", "list", "netpath").splitlines()[1:]
         listed = {name: set(json.loads(types)) for name, _, types in (line.strip().partition(":") for line in lines)}
-        assert {name.strip('"'): known for name, known in listed.items()} == {m: set(a) for m, a in METHODS.items()}
+        wanted = {m: set(a) for m, a in {**METHODS, "monitor": MONITOR_METHODS["monitor"]}.items()}
+        assert {name.strip('"'): known for name, known in listed.items()} == wanted
         assert "unknown" not in "".join(lines)
         with pytest.raises(LabError, match="Method not found"):
             rpcd.call("stop")

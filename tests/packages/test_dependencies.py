@@ -77,6 +77,28 @@ def test_nothing_else_is_declared(packages: dict[str, Ipk]) -> None:
     assert declared(packages) == tested | {"python3-light", "python3-nftables"}
 
 
+def test_without_the_monitors_package_its_command_says_what_to_install(
+    packages: dict[str, Ipk], installed: Path, library: Path
+) -> None:
+    env = environment(library, installed, SPLIT.keys() - declared(packages))
+    env |= {"NETPATH_CONFIG": str(library / "none"), "NETPATH_MONITOR_SOCKET": str(library / "none.sock")}
+    for arguments in (["monitor"], ["monitor", "status"]):
+        argv = [INTERPRETER, "-S", "-P", "-m", "netpath", *arguments]
+        done = subprocess.run(argv, env=env, cwd="/", capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert "opkg install netpath-monitor" in done.stderr
+
+
+def test_the_monitors_package_brings_prometheus_client(packages: dict[str, Ipk], tmp_path: Path) -> None:
+    for name in ("netpath", "netpath-monitor", "python3-prometheus-client"):
+        packages[name].unpack(tmp_path)
+    assert {"netpath", "python3-prometheus-client"} <= packages["netpath-monitor"].depends
+    code = "import netpath.monitor.main, prometheus_client.openmetrics.exposition as e; print(e.__file__)"
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path / "usr/lib/netpath")}
+    done = subprocess.run([INTERPRETER, "-S", "-P", "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith(str(tmp_path)), done.stderr
+
+
 @pytest.mark.lab
 def test_what_is_declared_suffices_to_run(packages: dict[str, Ipk], installed: Path, library: Path) -> None:
     """Every method of tracking, failover, and the commands, with nothing but what is unpacked."""

@@ -16,7 +16,11 @@ Packages = dict[str, Ipk]
 
 def test_they_are_these(packages: Packages) -> None:
     translations = {"luci-i18n-netpath-ru", "luci-i18n-netpath-zh-cn"}
-    assert set(packages) == {"netpath", "luci-app-netpath", "python3-nftables"} | translations
+    assert set(packages) == {
+        *("netpath", "netpath-monitor", "luci-app-netpath"),
+        *("python3-nftables", "python3-prometheus-client"),
+        *translations,
+    }
     for name, ipk in packages.items():
         assert ipk.path.name == f"{name}_{ipk.control['Version']}_all.ipk"
         assert ipk.control["Architecture"] == "all"
@@ -41,18 +45,27 @@ def test_what_must_be_executable_is(packages: Packages) -> None:
     programs = {n for n in members if n.startswith(("etc/init.d/", "usr/bin/", "usr/libexec/")) and members[n].isfile()}
     assert {"etc/init.d/netpath", "usr/bin/netpath"} <= programs
     assert [n for n in programs if members[n].mode != 0o755] == []
+    assert packages["netpath-monitor"].members["etc/init.d/netpath-monitor"].mode == 0o755
     assert members["etc/config/netpath"].mode == 0o644
 
 
 def test_every_file_of_the_project_that_a_router_needs_is_in(packages: Packages) -> None:
-    ours = packages["netpath"].members
+    ours, monitor = packages["netpath"].members, packages["netpath-monitor"].members
     for path in ROOT.glob("netpath/**/*.py"):
         inside = path.relative_to(ROOT)
-        assert (f"usr/lib/netpath/{inside}" in ours) == ("lab" not in inside.parts), inside
-    for path in (p for p in ROOT.glob("files/**/*") if p.is_file()):
-        assert str(path.relative_to(ROOT / "files")) in ours
-    assert not [n for n in ours if "__pycache__" in n or n.endswith(".pyc")]
+        assert (f"usr/lib/netpath/{inside}" in ours) == (inside.parts[1] not in ("lab", "monitor")), inside
+        assert (f"usr/lib/netpath/{inside}" in monitor) == (inside.parts[1] == "monitor"), inside
+    for files, members in (("files", ours), ("files-monitor", monitor)):
+        for path in (p for p in ROOT.glob(f"{files}/**/*") if p.is_file()):
+            assert str(path.relative_to(ROOT / files)) in members
+    assert not [n for n in (*ours, *monitor) if "__pycache__" in n or n.endswith(".pyc")]
     assert "usr/lib/netpath/nftables.py" in packages["python3-nftables"].members
+    assert "usr/lib/netpath/prometheus_client/registry.py" in packages["python3-prometheus-client"].members
+
+
+def test_no_file_is_in_two_packages(packages: Packages) -> None:
+    names = [n for ipk in packages.values() for n, m in ipk.members.items() if m.isfile()]
+    assert len(names) == len(set(names))
 
 
 def test_luci_finds_its_parts(packages: Packages) -> None:

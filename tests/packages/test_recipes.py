@@ -63,7 +63,7 @@ def test_the_buildroot_installs_what_the_ipk_has(stand_in: Path, packages: dict[
     argv = ["make", "-s", "-C", str(ROOT / directory), f"TOPDIR={stand_in}"]
     environment = {**os.environ, "PATH": f"{stand_in}/bin:{os.environ['PATH']}"}
     subprocess.run(argv, check=True, capture_output=True, text=True, env=environment)
-    for name in ("netpath", "luci-app-netpath"):
+    for name in ("netpath", "netpath-monitor", "luci-app-netpath"):
         made = {
             str(p.relative_to(stand_in / "made" / name)) for p in (stand_in / "made" / name).rglob("*") if p.is_file()
         }
@@ -71,7 +71,7 @@ def test_the_buildroot_installs_what_the_ipk_has(stand_in: Path, packages: dict[
         # Into the list of files that sysupgrade keeps, a buildroot enters conffiles while it packs.
         assert made | {"lib/upgrade/keep.d/netpath"} == packed | {"lib/upgrade/keep.d/netpath"}
     staged = {str(p.relative_to(stand_in / "staged/usr/lib/python3.99/site-packages")) for p in stand_in.rglob("*.py")}
-    packed = {n for n in packages["netpath"].members if n.endswith(".py")}
+    packed = {n for name in ("netpath", "netpath-monitor") for n in packages[name].members if n.endswith(".py")}
     assert staged == {n.removeprefix("usr/lib/netpath/") for n in packed}
 
 
@@ -79,7 +79,9 @@ def test_a_feed_finds_the_package_and_nothing_odd() -> None:
     """A buildroot greps the Makefiles below a feed's root; it cannot cope with a match in that of the root itself."""
     pattern = re.compile(r"call (Build/DefaultTargets|BuildPackage|KernelPackage|.+Package)")
     found = {str(p.parent.relative_to(ROOT)) for p in ROOT.rglob("Makefile") if pattern.search(p.read_text())}
-    assert {name for name in found if not name.startswith(".venv")} == {"packages/netpath", "packages/python3-nftables"}
+    assert {name for name in found if not name.startswith(".venv")} == {
+        "packages/netpath", "packages/python3-nftables", "packages/python3-prometheus-client",
+    }  # fmt: skip
 
 
 def test_by_itself_make_is_for_developers() -> None:
@@ -98,7 +100,7 @@ def test_a_real_buildroot_reads_the_metadata(packages: dict[str, Ipk]) -> None:
     buildroot = os.environ.get(VARIABLE)
     if not buildroot:
         pytest.skip(f"{VARIABLE} names no OpenWrt buildroot")
-    for name in ("netpath", "python3-nftables"):
+    for name in ("netpath", "python3-nftables", "python3-prometheus-client"):
         argv = ["make", "-s", "-r", "-C", str(ROOT / "packages" / name), "DUMP=1", f"TOPDIR={buildroot}"]
         said = subprocess.run(argv, capture_output=True, text=True, check=True, env=plain()).stdout
         for block in said.split("@@\n"):

@@ -17,7 +17,12 @@ from tests.packages.ipk import Ipk
 
 SCRIPTS = [
     path
-    for path in [*ROOT.glob("files/**/*"), *ROOT.glob("packages/*/test.sh"), *ROOT.glob("tests/openwrt/*.sh")]
+    for path in [
+        *ROOT.glob("files/**/*"),
+        *ROOT.glob("files-monitor/**/*"),
+        *ROOT.glob("packages/*/test.sh"),
+        *ROOT.glob("tests/openwrt/*.sh"),
+    ]
     if path.is_file() and path.read_bytes().startswith(b"#!/bin/sh")
 ]
 ASH = ["busybox", "ash"] if shutil.which("busybox") else ["sh"]
@@ -58,7 +63,7 @@ def test_scripts_are_what_ash_understands(path: Path) -> None:
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("name", ["netpath", "luci-app-netpath"])
+@pytest.mark.parametrize("name", ["netpath", "netpath-monitor", "luci-app-netpath"])
 def test_maintainer_scripts_are_what_ash_understands(packages: dict[str, Ipk], name: str, tmp_path: Path) -> None:
     for script, text in packages[name].scripts.items():
         if script == "conffiles":
@@ -68,12 +73,13 @@ def test_maintainer_scripts_are_what_ash_understands(packages: dict[str, Ipk], n
         subprocess.run([*ASH, "-n", str(file)], check=True)
 
 
+@pytest.mark.parametrize("package", ["netpath", "netpath-monitor"])
 @pytest.mark.parametrize("name", ["postinst-pkg", "postrm"])
 def test_maintainer_scripts_touch_nothing_while_an_image_is_built(
-    packages: dict[str, Ipk], name: str, tmp_path: Path
+    packages: dict[str, Ipk], package: str, name: str, tmp_path: Path
 ) -> None:
     script = tmp_path / name
-    script.write_text(packages["netpath"].scripts[name])
+    script.write_text(packages[package].scripts[name])
     env = {"IPKG_INSTROOT": str(tmp_path), "PATH": os.environ["PATH"]}
     done = subprocess.run([*ASH, "-x", str(script)], env=env, capture_output=True, text=True, check=True)
     assert "/etc/init.d" not in done.stderr

@@ -17,7 +17,9 @@ from netpath.cli.commands import COMMANDS
 from netpath.cli.parser import parse
 from netpath.cli.service import RUN_LOG
 from netpath.config import loads
+from netpath.config.monitor import loads_monitor
 from netpath.config.schema import INTERFACE
+from netpath.config.schema_monitor import MONITOR_SECTIONS
 from netpath.health.transitions import TABLE
 from netpath.model import Config, Uplink
 from netpath.steering.routing import desired
@@ -101,6 +103,15 @@ def test_configurations_load(path: Path, language: str) -> None:
         assert not [str(p) for p in loaded.problems if "never matches" in p.message or "unknown" in p.message]
 
 
+@document
+@pytest.mark.parametrize("language", ["config", "toml"])
+def test_configurations_of_the_monitor_load_each_by_itself(path: Path, language: str) -> None:
+    for block in blocks(path.read_text(), language):
+        loaded = loads_monitor(block, format="toml" if language == "toml" else "uci")
+        assert loaded.monitor is not None, [str(p) for p in loaded.problems]
+        assert not [str(p) for p in loaded.problems if "unknown" in p.message]
+
+
 def test_the_guide_says_the_same_in_both_formats() -> None:
     text = (ROOT / "docs/guide.md").read_text()
     uci, toml = (next(blocks(text, language)) for language in ("config", "toml"))
@@ -116,7 +127,7 @@ def test_config_blocks_are_marked_as_such(path: Path) -> None:
 
 @document
 def test_options_in_the_prose_exist(path: Path) -> None:
-    known = {o.name for o in INTERFACE.options}
+    known = {o.name for kind in (INTERFACE, *MONITOR_SECTIONS.values()) for o in kind.options}
     for span in spans(path.read_text()):
         if match := re.fullmatch(r"option (\w+) '[^']*'", span):
             assert match[1] in known | {"enabled"}, span
@@ -195,11 +206,12 @@ def test_examples_load_without_a_word(path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here")
-def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
-    text = (ROOT / "examples/netpath.service").read_text()
-    program = re.search(r"^ExecStart=(\S+) run$", text, re.MULTILINE)
+@pytest.mark.parametrize(("name", "command"), [("netpath", "run"), ("netpath-monitor", "monitor run")])
+def test_systemd_accepts_the_units(tmp_path: Path, name: str, command: str) -> None:
+    text = (ROOT / f"examples/{name}.service").read_text()
+    program = re.search(rf"^ExecStart=(\S+) {command}$", text, re.MULTILINE)
     assert program is not None
-    unit = tmp_path / "netpath.service"
+    unit = tmp_path / f"{name}.service"
     unit.write_text(text.replace(program[1], "/bin/true"))
     done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -214,7 +226,7 @@ def test_the_licence_is_the_official_text() -> None:
 
 def test_every_needed_package_is_documented() -> None:
     setup = (ROOT / "tools/setup").read_text()
-    packages = set(re.findall(r"^need \S+ (\S+)$", setup, re.MULTILINE))
+    packages = set(re.findall(r"^\t?need \S+ (\S+)$", setup, re.MULTILINE))
     documented = (ROOT / "docs/dependencies.md").read_text().rpartition("## Used for development")[2]
     assert {p for p in packages if p not in documented} == set()
 

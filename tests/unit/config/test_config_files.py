@@ -12,6 +12,7 @@ import pytest
 
 from netpath.config import import_mwan3, load, loads, to_uci
 from netpath.config.loading import MAX_BYTES
+from netpath.config.monitor import load_monitor, loads_monitor
 from netpath.config.reference import reference
 from netpath.config.schema import SECTIONS
 from netpath.config.uci import read
@@ -35,10 +36,14 @@ def test_the_reference_is_what_the_schema_says() -> None:
 @pytest.mark.parametrize("name", ["netpath.uci", "config.toml"])
 def test_the_examples_load_without_a_word(name: str) -> None:
     assert load(EXAMPLES / name).problems == ()
+    assert load_monitor(EXAMPLES / name).problems == ()
 
 
 def test_both_examples_say_the_same() -> None:
     assert config_of(EXAMPLES / "netpath.uci") == config_of(EXAMPLES / "config.toml")
+    uci, toml = (load_monitor(EXAMPLES / name) for name in ("netpath.uci", "config.toml"))
+    assert uci == toml
+    assert uci.monitor is not None
 
 
 @pytest.mark.parametrize("name", ["netpath.uci", "config.toml"])
@@ -48,6 +53,7 @@ def test_the_examples_show_every_option_and_what_is_commented_out_is_right_too(n
     assert shown != text
     loaded = loads(shown, name, "toml" if name.endswith(".toml") else "uci")
     assert loaded.problems == ()
+    assert loads_monitor(shown, name, "toml" if name.endswith(".toml") else "uci").problems == ()
     for kind in SECTIONS.values():
         for option in kind.options:
             names = {option.name, option.name.removeprefix("track_")} if name.endswith(".toml") else {option.name}
@@ -188,6 +194,7 @@ def test_the_toml_example_can_be_written_as_uci() -> None:
 
     sections, _ = read_toml((EXAMPLES / "config.toml").read_text(), "f")
     assert loads(to_uci(sections)).config == config_of(EXAMPLES / "config.toml")
+    assert loads_monitor(to_uci(sections)).monitor == load_monitor(EXAMPLES / "config.toml").monitor
 
 
 def test_a_native_file_stays_what_it_is_when_written() -> None:

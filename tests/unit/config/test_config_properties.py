@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from netpath.config import Section, loads, to_uci, uci
 from netpath.config.coverage import unreachable
 from netpath.config.describe import describe
+from netpath.config.monitor import loads_monitor
 from netpath.config.schema import SECTIONS
 from netpath.config.sections import Entry
 from netpath.config.uci import read
@@ -31,7 +32,9 @@ TEXTS = st.text(max_size=60) | st.lists(WORDS, max_size=40).map("".join)
 def test_no_text_makes_the_readers_raise(text: str, form: str) -> None:
     loaded = loads(text, "f", form)
     assert (loaded.config is None) == any(p.severity == "error" for p in loaded.problems)
-    for problem in loaded.problems:
+    monitor = loads_monitor(text, "f", form)
+    assert (monitor.monitor is None) == any(p.severity == "error" for p in monitor.problems)
+    for problem in (*loaded.problems, *monitor.problems):
         assert str(problem).isprintable()
         assert problem.fix
 
@@ -40,7 +43,9 @@ def test_no_text_makes_the_readers_raise(text: str, form: str) -> None:
 @given(st.sampled_from(sorted(SECTIONS)), st.sampled_from(OPTION_NAMES), TEXTS, st.sampled_from(["option", "list"]))
 def test_no_value_of_any_option_makes_the_reader_raise(kind: str, option: str, value: str, command: str) -> None:
     quoted = "'" + value.replace("'", "'\\''") + "'"
-    loads(f"config {kind} 'x'\n{command} {option} {quoted}\n")
+    text = f"config {kind} 'x'\n{command} {option} {quoted}\n"
+    loads(text)
+    loads_monitor(text)
 
 
 LINES = st.tuples(

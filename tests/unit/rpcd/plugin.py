@@ -15,12 +15,13 @@ FLAGS = "-ISsE"
 
 
 def run(*argv: str, stdin: str | bytes = "", socket: Path | str = "/nonexistent", plugin: Path = PLUGIN) -> bytes:
-    """What it prints. It must end well and say nothing on standard error."""
+    """What it prints, `socket` being that of the tracker and of the monitor. It must end well and say nothing on
+    standard error."""
     done = subprocess.run(
         [sys.executable, FLAGS, str(plugin), *argv],
         input=stdin.encode() if isinstance(stdin, str) else stdin,
         capture_output=True,
-        env={**os.environ, "NETPATH_SOCKET": str(socket)},
+        env={**os.environ, "NETPATH_SOCKET": str(socket), "NETPATH_MONITOR_SOCKET": str(socket)},
         timeout=30,
         check=False,
     )

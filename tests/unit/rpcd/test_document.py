@@ -9,10 +9,12 @@ import shlex
 
 import pytest
 
+from netpath.monitor.daemon import METHODS as MONITOR_METHODS
 from netpath.tracker.arguments import EPOCH, FLAG, METHODS, TEXT, WHOLE, BadRequestError, unwrapped
 from tests.unit.rpcd.plugin import parsed, run
 from tests.unit.test_docs import ROOT, rows
 
+BOTH = {**METHODS, "monitor": MONITOR_METHODS["monitor"]}
 WORDS = {TEXT: "text", WHOLE: "number", EPOCH: "seconds", FLAG: "boolean"}
 UBUS, SOCKET = (ROOT / "docs" / name for name in ("ubus.md", "socket.md"))
 TABLE = rows(UBUS.read_text(), "| method | arguments | reply has | example |")
@@ -22,7 +24,7 @@ REPLIES = {row[0].strip("`"): re.findall(r"`([^`]+)`", row[2]) for row in TABLE}
 
 def test_methods_and_arguments_are_those_of_the_plugin() -> None:
     written = [(row[0].strip("`"), re.findall(r"`(\w+)` (\w+)", row[1])) for row in TABLE]
-    assert written == [(m, [(name, WORDS[kind]) for name, kind in known.items()]) for m, known in METHODS.items()]
+    assert written == [(m, [(name, WORDS[kind]) for name, kind in known.items()]) for m, known in BOTH.items()]
     assert [name for name, _ in written] == list(parsed(run("list")))
 
 
@@ -30,7 +32,7 @@ def test_methods_and_arguments_are_those_of_the_plugin() -> None:
 def test_examples_are_taken(row: list[str]) -> None:
     ubus, call, name, method, *given = shlex.split(row[3].strip("`"))
     assert (ubus, call, name, method) == ("ubus", "call", "netpath", row[0].strip("`"))
-    unwrapped({"args": json.loads(given[0]) if given else {}, "cmd": method})
+    unwrapped({"args": json.loads(given[0]) if given else {}, "cmd": method}, BOTH)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -60,3 +62,9 @@ def test_the_answer_without_a_tracker_is_the_real_one() -> None:
         **json.loads(written),
         "error": json.loads(written)["error"].replace("/var/run/", "/nonexistent/"),
     }
+
+
+def test_the_monitors_document_has_what_its_method_gives() -> None:
+    text = (ROOT / "docs" / "monitor.md").read_text()
+    for key in REPLIES["monitor"]:
+        assert f'"{key}"' in text, key

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from netpath.monitor.daemon import METHODS as MONITOR_METHODS
 from netpath.tracker import arguments
 from netpath.tracker.bounded import UBUS_LIMIT
 from netpath.tracker.journal import Journal, Log
@@ -32,7 +33,8 @@ def test_the_list_is_what_the_tracker_takes() -> None:
     """Names, order and types, each type told by an example of it."""
     examples: dict[str, Any] = {arguments.TEXT: "", arguments.WHOLE: 0, arguments.EPOCH: 0, arguments.FLAG: True}
     listed = parsed(run("list"))
-    wanted = {m: {name: examples[kind] for name, kind in known.items()} for m, known in arguments.METHODS.items()}
+    methods = {**arguments.METHODS, "monitor": MONITOR_METHODS["monitor"]}
+    wanted = {m: {name: examples[kind] for name, kind in known.items()} for m, known in methods.items()}
     assert json.dumps(listed) == json.dumps(wanted)
 
 
@@ -253,3 +255,21 @@ def test_no_garbage_changes_the_command(served: tuple[Path, list[dict[str, Any]]
     seen.clear()
     parsed(run("call", "version", stdin="".join(pieces), socket=path))
     assert [request for request in seen if request != {"cmd": "version"}] == []
+
+
+def test_the_monitor_is_asked_by_its_own_socket(tmp_path: Path) -> None:
+    answer = b'{"running":true}\n'
+    with FakeTracker(tmp_path / "m", answer) as monitor:
+        assert run("call", "monitor", stdin='{"history":true}', socket=monitor.path) == answer
+    assert [json.loads(line) for line in monitor.lines] == [{"args": {"history": True}, "cmd": "monitor"}]
+    done = subprocess.run(
+        [sys.executable, FLAGS, str(PLUGIN), "call", "monitor"],
+        env={"NETPATH_SOCKET": str(tmp_path / "m"), "NETPATH_MONITOR_SOCKET": str(tmp_path / "none")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+    )
+    reply = parsed(done.stdout)
+    assert (reply["running"], reply["installed"]) == (False, False)
+    assert "the monitor is not running" in reply["error"]
+    assert "netpath-monitor" in reply["remedy"]

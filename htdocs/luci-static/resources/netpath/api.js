@@ -17,9 +17,11 @@ const METHODS = {
 	disable: [ 'interface' ],
 	reload: [],
 	check: [],
+	config: [],
 	diag: [],
 	import: [],
 	explain: [ 'src', 'dst', 'proto', 'sport', 'dport', 'iface', 'mac', 'dscp' ],
+	monitor: [ 'history', 'since' ],
 	version: [],
 	internal: [ 'family' ]
 };

@@ -5,6 +5,7 @@
 'require form';
 'require uci';
 'require netpath.api as api';
+'require netpath.native as native';
 'require netpath.parts as parts';
 'require netpath.schema as schema';
 'require netpath.valid as valid';
@@ -19,12 +20,20 @@ function optionOf(kind, name) {
 	return schema.sections[kind].options[name];
 }
 
+/* What may be chosen; the schemes of addresses are something else. */
+function choicesOf(option) {
+	return [ 'choice', 'choices', 'events' ].includes(option.kind) ? option.choices : [];
+}
+
 function names(kind) {
 	return uci.sections(CONFIG, kind).map(section => section['.name']);
 }
 
 function known() {
-	return { interfaces: names('interface'), members: names('member'), policies: names('policy') };
+	return {
+		interfaces: names('interface'), members: names('member'), policies: names('policy'),
+		sources: Object.fromEntries(names('source').map(name => [ name, read(name, 'source', 'type') ]).filter(([ , type ]) => type))
+	};
 }
 
 /* What a section says for an option, under whichever of its names: a list for lists, else a text or null. */
@@ -35,7 +44,8 @@ function read(sid, kind, name) {
 	if (option.list)
 		return found.length ? found.flatMap(each => L.toArray(each)) : null;
 
-	return found.length ? valid.normal(kind, name, L.toArray(found[0]).join(' ')) : null;
+	/* Blanks in a password are part of it. */
+	return found.length ? valid.normal(kind, name, [ found[0] ].flat().join(' ')) : null;
 }
 
 /* A file in mwan3's words stays one: with one option in NetPath's, its interfaces without `enabled` would be on. */
@@ -96,7 +106,7 @@ const behaviour = {
 		return Promise.resolve(Object.getPrototypeOf(this).load.call(this, sid)).then(() => {
 			const value = read(sid, this.schemaKind, this.option);
 
-			return this.schemaOption.kind == 'events' && value
+			return choicesOf(this.schemaOption).length && this.schemaOption.list && value
 				? value.join(' ').toLowerCase().split(/[\s,]+/) : value;
 		});
 	},
@@ -161,20 +171,20 @@ function widget(option) {
 	if (option.kind == 'bool')
 		return form.Flag;
 
-	if (option.kind == 'events')
-		return form.MultiValue;
-
-	if (option.choices)
-		return form.ListValue;
+	if (choicesOf(option).length)
+		return option.list ? form.MultiValue : form.ListValue;
 
 	return option.list ? form.DynamicList : form.Value;
 }
 
+/* Texts of the schema are Markdown. */
+function plain(text) {
+	return text?.replace(/`([^`]*)`/g, '“$1”').replace(/\*\*/g, '');
+}
+
 /* Descriptions are put into pages as HTML. */
 function descriptionOf(option) {
-	const told = option.note?.length > SHORT ? `${option.help} ${_('Unless set: %s.').format(option.note)}` : option.help;
-
-	return '%h'.format(told.replace(/`([^`]*)`/g, '“$1”'));
+	return '%h'.format(plain(option.note?.length > SHORT ? `${option.help} ${_('Unless set: %s.').format(option.note)}` : option.help));
 }
 
 /* A map in a modal says what keeps it from being saved, and writes nothing then. */
@@ -208,6 +218,17 @@ return baseclass.extend({
 	read,
 	write,
 
+	/* The configuration. Who may only read is not given it by uci, for there are passwords in it; NetPath leaves them out. */
+	load() {
+		if (parts.writable())
+			return uci.load(CONFIG);
+
+		return api.config().then(reply => {
+			uci.state.values[CONFIG] = native.asUci(reply.sections ?? []);
+			this.truncated = reply.truncated;
+		});
+	},
+
 	/* The style sheets of the form pages. */
 	style() {
 		parts.style();
@@ -225,17 +246,20 @@ return baseclass.extend({
 		const { tab, widget: chosen, labels, ...rest } = given ?? {};
 		const what = [ chosen ?? widget(option), name, title, descriptionOf(option) ];
 		const field = tab ? section.taboption(tab, ...what) : section.option(...what);
+		const fixed = choicesOf(option).length > 0 && !option.list;
 
 		Object.assign(field, behaviour, { schemaKind: kind, schemaOption: option, retain: true, modalonly: true });
 
-		if (option.kind == 'bool' || (option.choices && !option.list))
+		if (option.kind == 'bool' || (fixed && option.default != null))
 			field.default = option.default;
 		else
-			field.placeholder = option.default ?? (option.note?.length > SHORT ? null : option.note);
+			field.placeholder = option.default ?? (option.note?.length > SHORT ? null : plain(option.note));
 
-		field.rmempty = field.optional = !option.required && (option.list || !option.choices);
+		field.rmempty = field.optional = !option.required && (!fixed || option.default == null);
+		/* Addresses are shown: nobody could tell a wrong one. */
+		field.password = option.secret === true && option.kind == 'text';
 
-		for (const choice of option.choices ?? []) {
+		for (const choice of choicesOf(option)) {
 			const [ text, explanation ] = [ labels?.[choice] ?? choice ].flat();
 
 			field.value(choice, text, explanation ? [ explanation ] : null);
@@ -353,7 +377,9 @@ return baseclass.extend({
 
 	/* Heads of pages: what stands in the way, and that one may only look. */
 	head(status) {
-		return [ parts.obstacle(status), parts.readonlyNotice() ].filter(each => each);
+		return [ parts.obstacle(status), parts.readonlyNotice(),
+			this.truncated ? parts.notice('notice', _('There is more than one answer can hold; not all of it is shown.')) : null
+		].filter(each => each);
 	},
 
 	/* A page: the notices, kept fresh, above the form. */

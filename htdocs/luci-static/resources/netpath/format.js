@@ -69,6 +69,17 @@ return baseclass.extend({
 			.map(part => part[1].format(part[0])).join(' ');
 	},
 
+	/* Epoch seconds -> "3 min ago", in the largest unit. `now`: of the same clock. */
+	ago(epoch, now) {
+		if (!known(epoch))
+			return _('never');
+		const passed = Math.floor(now - epoch);
+		if (passed < 2)
+			return _('just now');
+		const size = [ 86400, 3600, 60, 1 ].find(unit => passed >= unit);
+		return _('%s ago').format(this.duration(passed - passed % size));
+	},
+
 	/* Epoch seconds -> time of the viewer's clock; with the date when it is not today's. */
 	moment(epoch, now) {
 		if (!known(epoch))
@@ -86,6 +97,18 @@ return baseclass.extend({
 		case 'offline': return { text: _('offline'), tone: 'bad', sign: '✘' };
 		case 'disabled': return { text: _('switched off'), tone: 'off', sign: '⏻' };
 		default: return { text: status ? String(status) : _('unknown'), tone: 'off', sign: '?' };
+		}
+	},
+
+	/* State of something that the monitor tries again and again, likewise. */
+	health(status) {
+		switch (status) {
+		case 'healthy': return { text: _('healthy'), tone: 'good', sign: '✔' };
+		case 'starting': return { text: _('starting'), tone: 'busy', sign: '↗' };
+		case 'idle': return { text: _('nothing sent yet'), tone: 'off', sign: '○' };
+		case 'failing': return { text: _('failing'), tone: 'bad', sign: '✘' };
+		case 'given up': return { text: _('given up'), tone: 'bad', sign: '■' };
+		default: return { text: status ? String(status).slice(0, 40) : _('unknown'), tone: 'off', sign: '?' };
 		}
 	},
 

@@ -47,6 +47,15 @@ return baseclass.extend({
 		].join('\n') + '\n').join('\n');
 	},
 
+	/* Sections of parse() as LuCI's uci has them: { name: section }. */
+	asUci(sections) {
+		return Object.fromEntries(sections.map(({ type, name, options }, index) => {
+			const sid = name ?? `cfg${index}`;
+
+			return [ sid, { ...options, '.type': type, '.name': sid, '.anonymous': name == null, '.index': index } ];
+		}));
+	},
+
 	/* Puts `sections` (of parse) in the place of those that `uci` has of the package `config`. With `enabled`, that is
 	 * what the switch in globals says afterwards. Nothing is sent before uci.save(). */
 	replace(uci, config, sections, enabled) {

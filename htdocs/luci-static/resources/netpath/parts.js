@@ -30,9 +30,8 @@ return baseclass.extend({
 		return node;
 	},
 
-	/* A state as a coloured word with a sign. */
-	badge(status) {
-		const state = format.state(status);
+	/* A state as a coloured word with a sign; `state` as of format.state, when it is not one of an interface. */
+	badge(status, state = format.state(status)) {
 		return E('span', { 'class': 'np-badge np-' + state.tone, 'data-state': status },
 			[ E('span', { 'aria-hidden': 'true' }, [ state.sign ]), ' ', state.text ]);
 	},
@@ -41,7 +40,7 @@ return baseclass.extend({
 	notice(tone, text, remedy) {
 		return E('div', { 'class': 'alert-message ' + tone, 'role': tone == 'error' ? 'alert' : 'status' }, [
 			E('p', {}, [ String(text) ]),
-			remedy ? E('p', {}, [ _('What to do:'), ' ', /^\/|^(logread|uci|netpath) /.test(remedy)
+			remedy ? E('p', {}, [ _('What to do:'), ' ', /^\/|^(logread|uci|netpath|apk|opkg) /.test(remedy)
 				? E('code', {}, [ remedy ]) : String(remedy) ]) : ''
 		]);
 	},
@@ -113,6 +112,22 @@ return baseclass.extend({
 	facts(pairs) {
 		return E('dl', { 'class': 'np-facts' }, pairs.filter(([ , value ]) => value != null && value !== '' && value.length !== 0)
 			.flatMap(([ name, value ]) => [ E('dt', {}, [ name ]), E('dd', {}, Array.isArray(value) ? value : [ value ]) ]));
+	},
+
+	/* Makes the children of `list` the nodes of things that `kept` (a Map) keeps, one for each [ name, value ] of `entries`
+	 * in their order. make(name, value) -> a thing with `node`; update(thing, value). */
+	keep(list, kept, entries, make, update) {
+		const wanted = new Map(entries);
+		for (const name of [ ...kept.keys() ].filter(each => !wanted.has(each)))
+			kept.delete(name);
+		for (const [ name, value ] of wanted) {
+			if (!kept.has(name))
+				kept.set(name, make(name, value));
+			update(kept.get(name), value);
+		}
+		const nodes = [ ...wanted.keys() ].map(name => kept.get(name).node);
+		if (nodes.length != list.children.length || nodes.some((node, at) => node !== list.children[at]))
+			dom.content(list, nodes);
 	},
 
 	/* Replaces the content of `node` only when `key` has changed, so that focus and selection stay. */

@@ -2,6 +2,7 @@
 'use strict';
 'require baseclass';
 'require netpath.native as native';
+'require netpath.schema as schema';
 'require netpath.secrets as secrets';
 
 /* Texts to hand on to others, and counts of findings. Pure. They are in English whatever the page is in, because they
@@ -132,12 +133,13 @@ return baseclass.extend({
 		return secrets.mask(text, choices, this.knownSecrets(replies.check, sections));
 	},
 
-	/* Values of options that hold passwords or keys: a sentence that quotes one need not name its option. */
+	/* Values of options that hold passwords or keys: a sentence that quotes one need not name its option. Addresses too may
+	 * have one in them: those that the schema knows to be secret. */
 	knownSecrets(check, sections) {
 		const found = (check?.problems ?? []).filter(problem => problem.option && secrets.isSecret(problem.option)).map(problem => problem.value);
 		for (const section of sections ?? [])
 			for (const [ name, value ] of Object.entries(section))
-				if (name[0] != '.' && secrets.isSecret(name))
+				if (name[0] != '.' && (secrets.isSecret(name) || schema.sections[section['.type']]?.options[name]?.secret))
 					found.push(...L.toArray(value));
 		return found.filter(each => each);
 	}

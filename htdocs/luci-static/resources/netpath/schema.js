@@ -549,6 +549,444 @@ return baseclass.extend({
 				},
 			}
 		},
+		monitor: {
+			help: _('`netpath monitor` (docs/monitor.md). The tracker does not read this.'),
+			options: {
+				enabled: {
+					kind: 'bool',
+					names: [ 'enabled' ],
+					default: '0',
+					help: _('Whether the monitor does anything.')
+				},
+				loglevel: {
+					kind: 'choice',
+					names: [ 'loglevel' ],
+					default: 'notice',
+					choices: [ 'emerg', 'alert', 'crit', 'error', 'warning', 'notice', 'info', 'debug' ],
+					spellings: { 'err': 'error', 'warn': 'warning' },
+					help: _('How much the monitor logs; info has the health of all parts once a minute.')
+				},
+				listen_address: {
+					kind: 'own_addresses',
+					names: [ 'listen_address' ],
+					default: '::',
+					list: true,
+					commas: true,
+					help: _('Where the UDP server listens; `::` is every address of both families.')
+				},
+				listen_port: {
+					kind: 'whole',
+					names: [ 'listen_port' ],
+					default: '17890',
+					range: [ 0, 65535 ],
+					help: _('Port of the UDP server; 0: no server.')
+				},
+				clients: {
+					kind: 'clients',
+					names: [ 'clients' ],
+					default: '127.0.0.0/8 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 169.254.0.0/16 ::1/128 fe80::/10 fc00::/7',
+					list: true,
+					commas: true,
+					help: _('Who may register at the UDP server.')
+				},
+				format: {
+					kind: 'choice',
+					names: [ 'format' ],
+					default: 'combined',
+					choices: [ 'combined', 'pair' ],
+					help: _('combined: one datagram of 48 bytes (32 where nothing counts a WAN); pair: one of 32 bytes and one of 16.')
+				},
+				interval: {
+					kind: 'duration',
+					names: [ 'interval' ],
+					default: '1s',
+					range: [ 0.1, 3600 ],
+					help: _('Time between two datagrams to one client.')
+				},
+				client_timeout: {
+					kind: 'duration',
+					names: [ 'client_timeout' ],
+					default: '15s',
+					range: [ 1, 3600 ],
+					help: _('Silence after which a client is forgotten.')
+				},
+				max_clients: {
+					kind: 'whole',
+					names: [ 'max_clients' ],
+					default: '32',
+					range: [ 1, 1024 ],
+					help: _('Clients at most.')
+				},
+				wan: {
+					kind: 'names',
+					names: [ 'wan' ],
+					list: true,
+					note: _('all of type openwrt; without one all of type local'),
+					help: _('Sources whose sum is the WAN\'s traffic.')
+				},
+				local: {
+					kind: 'bool',
+					names: [ 'local' ],
+					default: '1',
+					help: _('Whether this router\'s uplinks are a source, by the name local, without a section of their own.')
+				},
+				retry: {
+					kind: 'choice',
+					names: [ 'retry' ],
+					default: 'infinite',
+					choices: [ 'fast', 'default', 'slow', 'infinite' ],
+					help: _('How sources that do not say it themselves are tried again after a failure.')
+				},
+				metrics_address: {
+					kind: 'own_addresses',
+					names: [ 'metrics_address' ],
+					default: '127.0.0.1 ::1',
+					list: true,
+					commas: true,
+					help: _('Where `/metrics` for Prometheus is served, by HTTP.')
+				},
+				metrics_port: {
+					kind: 'whole',
+					names: [ 'metrics_port' ],
+					default: '9919',
+					range: [ 0, 65535 ],
+					help: _('Its port; 0: not served.')
+				},
+				mqtt_host: {
+					kind: 'host',
+					names: [ 'mqtt_host' ],
+					note: _('none: nothing is published'),
+					help: _('MQTT broker.')
+				},
+				mqtt_port: {
+					kind: 'whole',
+					names: [ 'mqtt_port' ],
+					range: [ 1, 65535 ],
+					note: _('1883, with `mqtt_tls` 8883'),
+					help: _('Its port.')
+				},
+				mqtt_username: {
+					kind: 'text',
+					names: [ 'mqtt_username' ],
+					note: _('none'),
+					help: _('User name there.')
+				},
+				mqtt_password: {
+					kind: 'text',
+					names: [ 'mqtt_password' ],
+					secret: true,
+					note: _('none'),
+					help: _('Password there.')
+				},
+				mqtt_tls: {
+					kind: 'bool',
+					names: [ 'mqtt_tls' ],
+					default: '0',
+					help: _('Whether the connection to the broker is encrypted.')
+				},
+				mqtt_ca: {
+					kind: 'file',
+					names: [ 'mqtt_ca' ],
+					note: _('the system\'s'),
+					help: _('File with the certificates that may have signed the broker\'s.')
+				},
+				mqtt_verify: {
+					kind: 'bool',
+					names: [ 'mqtt_verify' ],
+					default: '1',
+					help: _('Whether the broker\'s certificate is checked.')
+				},
+				mqtt_topic: {
+					kind: 'topic',
+					names: [ 'mqtt_topic' ],
+					default: 'netpath',
+					help: _('First part of every topic.')
+				},
+				mqtt_discovery: {
+					kind: 'topic_or_none',
+					names: [ 'mqtt_discovery' ],
+					default: 'homeassistant',
+					help: _('First part of the topics by which Home Assistant finds what is published; none: it is not told.')
+				},
+				mqtt_interval: {
+					kind: 'duration',
+					names: [ 'mqtt_interval' ],
+					default: '30s',
+					range: [ 1, 3600 ],
+					help: _('Time between two publications of figures; states and events go at once.')
+				},
+				clash_url: {
+					kind: 'url',
+					names: [ 'clash_url' ],
+					secret: true,
+					choices: [ 'ws', 'wss' ],
+					note: _('none'),
+					help: _('Short for a source `clash` of type clash with this `url`. Its `?token=...` is shown nowhere.')
+				},
+				luci_url: {
+					kind: 'url',
+					names: [ 'luci_url' ],
+					secret: true,
+					choices: [ 'http', 'https' ],
+					note: _('none'),
+					help: _('Short for a source `luci` of type openwrt with this `url`.')
+				},
+				luci_username: {
+					kind: 'text',
+					names: [ 'luci_username' ],
+					default: 'root',
+					help: _('User name of that source.')
+				},
+				luci_password: {
+					kind: 'text',
+					names: [ 'luci_password' ],
+					secret: true,
+					note: _('none'),
+					help: _('Password of that source.')
+				},
+			}
+		},
+		source: {
+			help: _('Where the monitor has traffic figures from.'),
+			options: {
+				type: {
+					kind: 'choice',
+					names: [ 'type' ],
+					required: true,
+					choices: [ 'clash', 'openwrt', 'local' ],
+					spellings: { 'mihomo': 'clash', 'luci': 'openwrt' },
+					help: _('clash: Clash or mihomo, by WebSocket; openwrt: another router, by its ubus or LuCI; local: this router\'s uplinks, from the tracker.')
+				},
+				enabled: {
+					kind: 'bool',
+					names: [ 'enabled' ],
+					default: '1',
+					help: _('Whether the monitor uses this source.')
+				},
+				url: {
+					kind: 'url',
+					names: [ 'url' ],
+					secret: true,
+					choices: [ 'ws', 'wss', 'http', 'https' ],
+					note: _('**required** but for local'),
+					help: _('clash: `ws://HOST:PORT/connections`; openwrt: `http://HOST/`, or the address of its LuCI. Never shown with what follows a `?`.')
+				},
+				token: {
+					kind: 'text',
+					names: [ 'token' ],
+					secret: true,
+					note: _('that of the address'),
+					help: _('clash: its `secret`.')
+				},
+				username: {
+					kind: 'text',
+					names: [ 'username' ],
+					default: 'root',
+					help: _('openwrt: user name there.')
+				},
+				password: {
+					kind: 'text',
+					names: [ 'password' ],
+					secret: true,
+					note: _('none'),
+					help: _('openwrt: password there.')
+				},
+				interface: {
+					kind: 'interfaces',
+					names: [ 'interface' ],
+					list: true,
+					commas: true,
+					note: _('openwrt: those with a default route; local: all'),
+					help: _('openwrt: interfaces or devices that are counted as its WAN; local: uplinks.')
+				},
+				interval: {
+					kind: 'duration',
+					names: [ 'interval' ],
+					default: '1s',
+					range: [ 0.2, 3600 ],
+					help: _('Time between two readings.')
+				},
+				timeout: {
+					kind: 'duration',
+					names: [ 'timeout' ],
+					default: '10s',
+					range: [ 0.5, 300 ],
+					help: _('For each exchange; also the longest silence of a source that sends by itself.')
+				},
+				verify: {
+					kind: 'bool',
+					names: [ 'verify' ],
+					default: '1',
+					help: _('Whether the certificate of an https or wss address is checked.')
+				},
+				retry: {
+					kind: 'choice',
+					names: [ 'retry' ],
+					choices: [ 'fast', 'default', 'slow', 'infinite' ],
+					note: _('that of section monitor'),
+					help: _('How it is tried again after a failure.')
+				},
+				retry_attempts: {
+					kind: 'whole',
+					names: [ 'retry_attempts' ],
+					range: [ 0, 1000000 ],
+					note: _('as `retry` has it'),
+					help: _('After so many failures in a row it is given up, until the next reload; 0: never.')
+				},
+				retry_first: {
+					kind: 'duration',
+					names: [ 'retry_first' ],
+					range: [ 0.01, 3600 ],
+					note: _('as `retry` has it'),
+					help: _('Delay after the first failure; doubled after each further one.')
+				},
+				retry_max: {
+					kind: 'duration',
+					names: [ 'retry_max' ],
+					range: [ 0.01, 86400 ],
+					note: _('as `retry` has it'),
+					help: _('No delay is longer.')
+				},
+			}
+		},
+		notify: {
+			help: _('Who is told of transitions, and how.'),
+			options: {
+				type: {
+					kind: 'choice',
+					names: [ 'type' ],
+					required: true,
+					choices: [ 'webhook', 'email' ],
+					help: _('webhook: a JSON object by HTTP POST; email: a mail by SMTP.')
+				},
+				enabled: {
+					kind: 'bool',
+					names: [ 'enabled' ],
+					default: '1',
+					help: _('Whether anything is sent.')
+				},
+				events: {
+					kind: 'choices',
+					names: [ 'events' ],
+					default: 'online offline',
+					list: true,
+					commas: true,
+					choices: [ 'online', 'disconnecting', 'offline', 'connecting', 'disabled', 'open', 'closed' ],
+					help: _('What is told: new states of interfaces, and members that were opened or closed.')
+				},
+				interface: {
+					kind: 'interfaces',
+					names: [ 'interface' ],
+					list: true,
+					commas: true,
+					note: _('of all'),
+					help: _('Only of these interfaces.')
+				},
+				url: {
+					kind: 'url',
+					names: [ 'url' ],
+					secret: true,
+					choices: [ 'http', 'https' ],
+					note: _('**required** for webhook'),
+					help: _('webhook: where to. Shown nowhere, as many have a secret in their path.')
+				},
+				format: {
+					kind: 'choice',
+					names: [ 'format' ],
+					default: 'json',
+					choices: [ 'json', 'slack', 'discord', 'ntfy', 'gotify' ],
+					help: _('webhook: what is sent. json: everything, for programs and Mattermost; else what that service wants.')
+				},
+				token: {
+					kind: 'text',
+					names: [ 'token' ],
+					secret: true,
+					note: _('none'),
+					help: _('webhook: sent as `Authorization: Bearer`.')
+				},
+				server: {
+					kind: 'host',
+					names: [ 'server' ],
+					note: _('**required** for email'),
+					help: _('email: the SMTP server.')
+				},
+				port: {
+					kind: 'whole',
+					names: [ 'port' ],
+					range: [ 1, 65535 ],
+					note: _('587, 465 with `security` tls, 25 with none'),
+					help: _('email: its port.')
+				},
+				security: {
+					kind: 'choice',
+					names: [ 'security' ],
+					default: 'starttls',
+					choices: [ 'starttls', 'tls', 'none' ],
+					help: _('email: how the connection is encrypted.')
+				},
+				username: {
+					kind: 'text',
+					names: [ 'username' ],
+					note: _('none: no login'),
+					help: _('User name at the mail server, or at a webhook without token.')
+				},
+				password: {
+					kind: 'text',
+					names: [ 'password' ],
+					secret: true,
+					note: _('none'),
+					help: _('Its password.')
+				},
+				from: {
+					kind: 'mailbox',
+					names: [ 'from' ],
+					note: _('**required** for email'),
+					help: _('email: sender.')
+				},
+				to: {
+					kind: 'mailboxes',
+					names: [ 'to' ],
+					list: true,
+					commas: true,
+					note: _('**required** for email'),
+					help: _('email: recipients.')
+				},
+				verify: {
+					kind: 'bool',
+					names: [ 'verify' ],
+					default: '1',
+					help: _('Whether the server\'s certificate is checked.')
+				},
+				timeout: {
+					kind: 'duration',
+					names: [ 'timeout' ],
+					default: '15s',
+					range: [ 1, 300 ],
+					help: _('For each exchange.')
+				},
+				limit: {
+					kind: 'whole',
+					names: [ 'limit' ],
+					default: '20',
+					range: [ 1, 3600 ],
+					help: _('Messages an hour; what comes beyond is gathered into the next one.')
+				},
+				gather: {
+					kind: 'duration',
+					names: [ 'gather' ],
+					default: '5s',
+					range: [ 0, 3600 ],
+					help: _('Events within this time go in one message.')
+				},
+				retry: {
+					kind: 'choice',
+					names: [ 'retry' ],
+					default: 'default',
+					choices: [ 'fast', 'default', 'slow', 'infinite' ],
+					help: _('How a message is tried again after a failure.')
+				},
+			}
+		},
 	},
 	patterns: {
 		name: /^(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})$/,
@@ -565,6 +1003,10 @@ return baseclass.extend({
 		number: /^(?:[0-9]{1,9}(?:\.[0-9]{1,9})?)$/,
 		window: /^(?:([01]?[0-9]|2[0-3]):([0-5][0-9])-(?:([01]?[0-9]|2[0-3]):([0-5][0-9])|24:00))$/,
 		size: /^(?:([0-9]{1,16}(?:\.[0-9]{1,9})?)(ki|mi|gi|ti|[kmgt])?b?)$/i,
+		service_url: /^(?:(?<scheme>[a-z]+):\/\/(?<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(?<port>[0-9]{1,5}))?(?:[\/?][!-~]*)?)$/,
+		file: /^(?:(?:\/[A-Za-z0-9_+@=, -][A-Za-z0-9_.+@=, -]*){1,32})$/,
+		topic: /^(?:(?=.{1,128}$)[A-Za-z0-9_.-]+(?:\/[A-Za-z0-9_.-]+)*)$/,
+		mailbox: /^(?:(?=.{3,254}$)[A-Za-z0-9.!#$%&'*+\/=?^_`{|}~-]{1,64}@(?<domain>[A-Za-z0-9.-]+))$/,
 	},
 	words: {
 		true: [ '1', 'enabled', 'on', 'true', 'yes' ],
@@ -580,6 +1022,7 @@ return baseclass.extend({
 		bytes_in: { '': 1, 'ki': 1024, 'mi': 1048576, 'gi': 1073741824, 'ti': 1099511627776, 't': 1000000000000, 'g': 1000000000, 'm': 1000000, 'k': 1000 },
 	},
 	special_policies: [ 'default', 'unreachable', 'blackhole' ],
+	longest: { 'text': 255, 'url': 1024 },
 	conntrack_events: [ 'ifup', 'ifdown', 'connected', 'disconnected' ],
 	max_device: 15
 });

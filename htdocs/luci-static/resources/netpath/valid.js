@@ -337,6 +337,50 @@ function directory(text) {
 		? text : refuse(_('must be auto, or an absolute path like /etc/dnsmasq.d'));
 }
 
+// Printable in Python's sense: of the separators only the space.
+function plainText(text) {
+	if (!/^(?: |[^\p{C}\p{Z}])*$/u.test(text))
+		refuse(_('must not have control characters'));
+
+	return [ ...text ].length <= schema.longest.text ? text : refuse(_('must have at most %d characters').format(schema.longest.text));
+}
+
+// An address of a service; `choices` are the schemes that it may have.
+function serviceUrl(text, option) {
+	const found = patterns.service_url.exec(text);
+
+	if (/^[A-Za-z]+:\/\/[^/?#]*@/.test(text))
+		refuse(_('must not hold a user name or password: there are options for them'));
+
+	if (!found || text.length > schema.longest.url)
+		refuse(_('must be an address like %s').format(`${option.choices[0]}://192.0.2.1/`));
+
+	if (!option.choices.includes(found.groups.scheme))
+		refuse(_('must begin with one of: %s').format(option.choices.map(scheme => `${scheme}://`).join(', ')));
+
+	if (found.groups.host.startsWith('[') && !address(found.groups.host.slice(1, -1)))
+		refuse(_('must have an IPv6 address between the brackets'));
+
+	if (found.groups.port)
+		within(+found.groups.port, [ 1, 65535 ]);
+
+	return text;
+}
+
+function host(text) {
+	return address(text) || patterns.hostname.test(text) ? text : refuse(_('must be a host name or an address'));
+}
+
+// ADDRESS or ADDRESS/LENGTH.
+function prefix(text) {
+	const { family, mask } = network(text);
+	const gap = ((1n << (family == 'ipv4' ? 32n : 128n)) - 1n) ^ mask;
+
+	return gap & (gap + 1n) ? refuse(_('must not have a mask with gaps')) : text;
+}
+
+const topic = shaped(patterns.topic, () => _('must be the beginning of a topic: letters, digits, _, . and -, with / in between'));
+const mailbox = shaped(patterns.mailbox, () => _('must be a mail address like router@example.com'));
 const name = shaped(patterns.name, () => _('must be a name of letters, digits, _, . and -'));
 
 // Kind of the schema -> what reads one item of it. Takes the text and the option; throws Fault.
@@ -344,6 +388,11 @@ const read = {
 	bool, choice, number, address: plainAddress, mask, name, device, directory, domains: domain, protocols: protocol,
 	nft_table: nftTable, set_name: setName, resolvers: resolver, networks: network, ports, dscp: codePoints,
 	tables: routingTable, events: choice, windows: timeWindow, weekdays, ingress, macs: mac, names: name,
+	text: plainText, url: serviceUrl, host, topic, mailbox, mailboxes: mailbox, clients: prefix, choices: choice,
+	topic_or_none: text => text == 'none' ? '' : topic(text),
+	own_addresses: text => address(plainAddress(text)),
+	interfaces: ingress,
+	file: shaped(patterns.file, () => _('must be an absolute path like /etc/ssl/certs/ca.pem')),
 	prefixes: (text, option) => prefix6(text, option.range),
 	whole: (text, option) => whole(text, option.range),
 	duration: (text, option) => duration(text, option.range),
@@ -559,6 +608,64 @@ const between = {
 				fault('members', _('there is no member %s').format(member));
 	},
 
+	monitor(value, fault, known) {
+		for (const option of [ 'listen_address', 'metrics_address' ]) {
+			const given = value(option)?.plain ?? [];
+			const every = given.filter(each => each.bits == 0n);
+			const others = family => given.filter(each => (family == 'ipv6' || each.family == 'ipv4')
+				&& !(each.bits == 0n && each.family == family));
+
+			if (every.some(each => others(each.family).length))
+				fault(option, _('has an address that stands for all, and others beside it'));
+		}
+
+		if (value('mqtt_host') && value('mqtt_password') && !value('mqtt_username'))
+			fault('mqtt_password', _('a password needs a user name'));
+
+		const sources = { ...known.sources };
+
+		for (const [ option, called, type ] of [ [ 'clash_url', 'clash', 'clash' ], [ 'luci_url', 'luci', 'openwrt' ] ])
+			if (value(option)) {
+				if (has(known.sources, called))
+					fault(option, _('there is a source named %s already').format(called));
+
+				sources[called] = type;
+			}
+
+		if ((value('local') ?? true) && !Object.values(sources).includes('local'))
+			sources.local ??= 'local';
+
+		for (const source of value('wan')?.plain ?? [])
+			if (!has(sources, source))
+				fault('wan', _('there is no source %s').format(source));
+			else if (sources[source] == 'clash')
+				fault('wan', _('%s counts no WAN: it is of type clash').format(source));
+	},
+
+	source(value, fault, _known, set) {
+		const type = value('type'), url = value('url');
+		const schemes = { clash: [ 'ws', 'wss' ], openwrt: [ 'http', 'https' ] }[type];
+
+		if (schemes && !set('url'))
+			fault('url', _('must be given'));
+		else if (schemes && url && !schemes.includes(url.split(':')[0]))
+			fault('url', _('must begin with one of: %s').format(schemes.map(scheme => `${scheme}://`).join(', ')));
+
+		if (type == 'clash' && (value('timeout') ?? usual('source', 'timeout')) <= (value('interval') ?? usual('source', 'interval')))
+			fault('timeout', _('must be longer than the interval'));
+	},
+
+	notify(value, fault, _known, set) {
+		const needed = { webhook: [ 'url' ], email: [ 'server', 'from', 'to' ] }[value('type')] ?? [];
+
+		for (const option of needed)
+			if (!set(option))
+				fault(option, _('must be given'));
+
+		if (value('type') == 'email' && value('password') && !value('username'))
+			fault('password', _('a password needs a user name'));
+	},
+
 	rule(value, fault, known, set) {
 		const policy = value('policy'), family = value('family') ?? 'any';
 		const protocols = value('proto')?.plain ?? [ [ 0, 255 ] ];
@@ -597,6 +704,11 @@ const between = {
 		}
 	}
 };
+
+// What an option is unless it is set.
+function usual(kind, option) {
+	return parse(schema.sections[kind].options[option], schema.sections[kind].options[option].default);
+}
 
 function allPorts(ranges) {
 	const joined = merged(ranges);

@@ -4,6 +4,7 @@
 'require ui';
 'require view';
 'require netpath.api as api';
+'require netpath.fields as fields';
 'require netpath.native as native';
 'require netpath.parts as parts';
 'require netpath.report as report';
@@ -38,7 +39,7 @@ function countTypes(sections) {
 return view.extend({
 	load: () => Promise.all([
 		api.import(),
-		L.resolveDefault(uci.load('netpath').then(() => uci.sections('netpath')), [])
+		L.resolveDefault(fields.load().then(() => uci.sections('netpath')), [])
 	]),
 
 	render([ preview, present ]) {

@@ -52,7 +52,7 @@ function twins(sid, status) {
 
 return view.extend({
 	load() {
-		return Promise.all([ api.status(), fields.problems(), L.resolveDefault(network.getNetworks(), []), uci.load(fields.CONFIG) ]);
+		return Promise.all([ api.status(), fields.problems(), L.resolveDefault(network.getNetworks(), []), fields.load() ]);
 	},
 
 	/* State, latency and loss of an interface. */

@@ -29,7 +29,7 @@ const LAST_RESORTS = () => ({
 
 return view.extend({
 	load() {
-		return Promise.all([ api.status(), api.policies(), fields.problems(), uci.load(fields.CONFIG) ]);
+		return Promise.all([ api.status(), api.policies(), fields.problems(), fields.load() ]);
 	},
 
 	/* What the tracker knows; without it every uplink counts as online. */

@@ -4,7 +4,6 @@
 'require form';
 'require network';
 'require poll';
-'require uci';
 'require view';
 'require netpath.api as api';
 'require netpath.fields as fields';
@@ -57,7 +56,7 @@ return view.extend({
 		return Promise.all([
 			api.status(), allRules(), api.policies(), fields.problems(),
 			L.resolveDefault(network.getNetworks(), []), L.resolveDefault(network.getDevices(), []),
-			L.resolveDefault(network.getHostHints(), null), uci.load(fields.CONFIG)
+			L.resolveDefault(network.getHostHints(), null), fields.load()
 		]);
 	},
 

@@ -17,7 +17,7 @@ const TABS = () => ({
 
 return view.extend({
 	load() {
-		return Promise.all([ api.status(), fields.problems(), uci.load(fields.CONFIG) ]);
+		return Promise.all([ api.status(), fields.problems(), fields.load() ]);
 	},
 
 	render([ status, problems ]) {

@@ -3,6 +3,7 @@
 'require rpc';
 'require view';
 'require netpath.api as api';
+'require netpath.native as native';
 'require netpath.parts as parts';
 'require netpath.report as report';
 'require netpath.tools as tools';
@@ -16,9 +17,16 @@ return view.extend({
 	async collect() {
 		const [ version, status, diag, check, events, internal, config ] = await Promise.all([
 			api.version(), api.status(), api.diag(), api.check(), api.events({ limit: EVENTS }), api.internal(),
-			callConfig('netpath').then(found => Object.values(found).sort((a, b) => a['.index'] - b['.index']), () => null)
+			this.configuration()
 		]);
 		return { replies: { version, status, diag, check, events, internal }, sections: config, when: new Date() };
+	},
+
+	/* Sections as LuCI's uci has them; null when nobody gives them. */
+	async configuration() {
+		const found = parts.writable() ? await callConfig('netpath').catch(() => null)
+			: await api.config().then(reply => reply.sections && native.asUci(reply.sections));
+		return found ? Object.values(found).sort((a, b) => a['.index'] - b['.index']) : null;
 	},
 
 	render() {
