@@ -8,8 +8,13 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from netpath.lab.namespace import Unavailable
+
+# A machine that is busy with other tests is no fault of the code.
+settings.register_profile("netpath", deadline=None)
+settings.load_profile("netpath")
 
 NAMESPACES = tuple(Path(__file__).with_name(name) for name in ("kernel", "lab", "luci", "monitor", "openwrt"))
 """Tests in there make network namespaces."""
