@@ -65,6 +65,8 @@ class Path:
         self.sent_bytes = 0
         self.brought = 0
         """Data frames before this number (a count that does not wrap) are not under way here any more."""
+        self.observed: tuple[int, int] | None = None
+        """By the last heartbeat: (datagrams sent, of them lost) since the one before."""
         self.largest_probe = 0
         self.heard = now
         """When the last authentic datagram came."""
@@ -125,6 +127,7 @@ class Path:
         self.mtu.confirmed(frame.largest)
         if frame.hold != NO_ECHO:
             self._measure(frame, now)
+        self.observed = None
         before, self._report = self._report, frame
         if before is not None and frame.hold != NO_ECHO:
             self._learn(before, frame, now)
@@ -152,6 +155,7 @@ class Path:
             return
         # Late ones of the time before may make it more than was sent.
         loss = max(0.0, 1.0 - got / sent) if sent else 0.0
+        self.observed = sent, max(0, sent - got)
         if sent:
             self.loss_out += (loss - self.loss_out) * min(1.0, passed)
         delivered = ((frame.bytes - before.bytes) % (1 << 48)) / passed

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from netpath.bond.addresses import NO_TOKEN, PeerAddress
-from netpath.bond.dataframes import NUMBERS
+from netpath.bond.fec import CODEC
+from netpath.bond.fec.adaptive import policy
+from netpath.bond.fec.groups import Encoder, Policy
 from netpath.bond.frames import Bye, FrameError, Heartbeat, Probe, Reason, Rekey, Type, pack, unpack
 from netpath.bond.mtu import MtuSearch
 from netpath.bond.paths import Path, State
@@ -22,6 +24,8 @@ from netpath.bond.wire import HEAD, TAG
 
 KEPT = 8 * 1024 * 1024
 """Bytes of data frames of one path that are kept until the peer has reported: what is sent again when it dies."""
+TAIL = 0.005
+"""Seconds after the last packet of the device: then a group that has begun ends, and gets its repairs."""
 SPREAD = (0.02, 0.5)
 """Seconds: the least and the most that frames wait for earlier ones of their flow."""
 
@@ -51,12 +55,14 @@ class Peer:
         write: Callable[[Sequence[bytes | memoryview]], None],
         *,
         streams: int = 64,
+        correction: Policy | None = None,
     ) -> None:
+        """`correction`: how many repairs are sent, none unless given."""
         self._random = random
         self.session: Session | None = None
         """What is sent with."""
         self.paths: dict[int, Path] = {}
-        self.sender = Sender(scheduler)
+        self.sender = Sender(scheduler, Encoder(CODEC, correction or policy("off")))
         self.receiver = Receiver(write)
         self.streams = streams
         self.faulty = 0
@@ -69,6 +75,7 @@ class Peer:
         """Reason of a BYE of the whole session."""
         self._kept: dict[int, _Kept] = {}
         self._again: list[Train] = []
+        self._last_packet = 0.0
 
     def add_path(
         self,
@@ -90,6 +97,7 @@ class Peer:
         """It is there no more: what was under way goes by others."""
         self._rescue(number, now)
         self.paths.pop(number, None)
+        self.sender.encoder.policy.forget(number)
         self._kept.pop(number, None)
         self._choose(now)
 
@@ -115,18 +123,12 @@ class Peer:
 
     def finish(self, now: float) -> None:
         """After a batch of datagrams: what is whole goes to the device."""
-        receiver = self.receiver
-        if receiver.order.waiting:
-            used = [path.brought for path in self.paths.values() if path.state is State.UP]
-            if used:
-                receiver.passed(min(used))
-            receiver.expire(now)
-        receiver.flush()
+        used = [path.brought for path in self.paths.values() if path.state is State.UP]
+        self.receiver.look(min(used, default=None), now)
 
     def _data(self, path: Path, frame: bytes, now: float) -> None:
-        if frame[0] >> 4 == Type.REPAIR:
-            return
-        count = self.receiver.frame(frame, now)
+        take = self.receiver.repair if frame[0] >> 4 == Type.REPAIR else self.receiver.frame
+        count = take(frame, now)
         path.brought = max(path.brought, count)
 
     def _control(
@@ -136,9 +138,9 @@ class Peer:
             case Heartbeat():
                 path.address.returned(frame.returned, address)
                 came_up = path.beat(frame, now)
-                highest = self.receiver.highest
-                ahead = (frame.number - highest) % NUMBERS
-                path.brought = max(path.brought, highest + (ahead if ahead < NUMBERS // 2 else ahead - NUMBERS))
+                path.brought = max(path.brought, self.receiver.count(frame.number))
+                if path.observed is not None:
+                    self.sender.encoder.policy.observe(path.number, *path.observed, now)
                 if session is self.session:
                     self._reported(path.number, frame.highest)
                 if came_up:
@@ -159,16 +161,16 @@ class Peer:
         if self.session is None:
             self.sender.counts.dropped += 1
             return []
-        trains = self.sender.packet(buffer, self.session, now)
-        for train in trains:
-            self._note(train, now)
-        return trains
+        self._last_packet = now
+        return self._noted(self.sender.packet(buffer, self.session, now), now)
 
     def due(self, now: float) -> float:
         """When `tick` has something to do."""
         times = [path.due() for path in self.paths.values()]
-        if self.receiver.order.waiting and (late := self.receiver.order.due()) is not None:
+        if (late := self.receiver.due()) is not None:
             times.append(late)
+        if self.sender.encoder.pending:
+            times.append(self._last_packet + TAIL)
         return min(times, default=now + 1.0)
 
     def tick(self, now: float) -> tuple[list[Datagram], list[Train]]:
@@ -183,6 +185,8 @@ class Peer:
                     found += self._heartbeat(path, self.session, now)
         self.finish(now)
         trains, self._again = self._again, []
+        if self.session is not None and self.sender.encoder.pending and now - self._last_packet >= TAIL:
+            trains += self._noted(self.sender.flush(self.session, now), now)
         return found, trains
 
     def _heartbeat(self, path: Path, session: Session, now: float) -> list[Datagram]:
@@ -227,14 +231,19 @@ class Peer:
         ways = [path.way for path in usable]
         jitter = max((path.variance for path in usable), default=0.0)
         spread = 2 * (max(ways) - min(ways)) + 4 * jitter + 0.01 if ways else SPREAD[1]
-        self.receiver.order.timeout = min(max(spread, SPREAD[0]), SPREAD[1])
+        self.receiver.order.timeout = self.receiver.decoder.patience = min(max(spread, SPREAD[0]), SPREAD[1])
 
     def _use(self, paths: Sequence[Path]) -> None:
         self.sender.outlets = {path.number: path for path in paths}
         self.sender.scheduler.use(paths)
 
+    def _noted(self, trains: list[Train], now: float) -> list[Train]:
+        """Trains that go out."""
+        for train in trains:
+            self._note(train, now)
+        return trains
+
     def _note(self, train: Train, now: float) -> None:
-        """A train goes out."""
         path, kept = self.paths[train.path], self._kept[train.path]
         path.sent(train.size, now)
         assert self.session is not None
@@ -259,7 +268,5 @@ class Peer:
         kept.trains.clear()
         kept.size = 0
         self._use([path for path in self.paths.values() if path.number != number and path.usable(now)])
-        for train in self.sender.again(frames, self.session, now):
-            self._note(train, now)
-            self._again.append(train)
+        self._again += self._noted(self.sender.again(frames, self.session, now), now)
         self.sent_again += len(frames)

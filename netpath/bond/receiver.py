@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netpath.bond.assemble import Assembler, Write
 from netpath.bond.dataframes import COPY, HEADER, LOOSE, NUMBERS, PARTIAL
-from netpath.bond.frames import Type
+from netpath.bond.fec import CODEC
+from netpath.bond.fec.groups import Decoder
+from netpath.bond.frames import FrameError, Type
 from netpath.bond.reorder import Reorder
 from netpath.bond.replay import ReplayWindow
 from netpath.bond.slices import NEEDS_CSUM, VNET
@@ -32,15 +34,14 @@ class Counts:
 
 
 class Receiver:
-    """One direction of one bond. `frame` for each data frame, `flush` after each batch."""
+    """One direction of one bond. `frame` for each data frame, `look` after each batch."""
 
     def __init__(self, write: Write) -> None:
         self._write = write
         self.order: Reorder[bytes] = Reorder(TIMEOUT)
         self.assembler = Assembler(self._count_and_write)
         self.counts = Counts()
-        self.protect: Callable[[int, bytes], None] | None = None
-        """Called with number and bytes of each data frame that came, where there is error correction."""
+        self.decoder = Decoder(CODEC)
         self.highest = -1
         """The highest number that came, as a count that does not wrap."""
         self._copies = ReplayWindow()
@@ -52,8 +53,7 @@ class Receiver:
             return -1
         value = int.from_bytes(frame[:HEADER], "big")
         number = value & 0xFFFFFFFF
-        ahead = (number - self.highest) % NUMBERS
-        count = self.highest + (ahead if ahead < NUMBERS // 2 else ahead - NUMBERS)
+        count = self.count(number)
         if count > self.highest:
             self.highest = count
         elif count < 0:
@@ -63,26 +63,51 @@ class Receiver:
         if first & COPY and not self._copies.enter(count):
             self.counts.copies += 1
             return -1
-        if self.protect is not None:
-            self.protect(number, frame)
+        if not self.decoder.add(number, frame):
+            self.counts.copies += 1
+            return count
         flow, order = value >> 32 & 0xFFFF, value >> 48 & 0xFFFFFF
         for ready in self.order.push(flow, order, number, frame, now, loose=bool(first & LOOSE)):
             self._deliver(ready)
         return count
 
-    def passed(self, number: int) -> None:
-        """Every data frame before `number` has arrived or is lost."""
-        if self.order.waiting:
-            self._all(self.order.passed(number % NUMBERS))
+    def repair(self, frame: bytes, now: float) -> int:
+        """A REPAIR frame. The number after its group, as a count; -1: it was faulty."""
+        try:
+            return self.count(self.decoder.repair(frame, now))
+        except FrameError:
+            self.counts.faulty += 1
+            return -1
 
-    def expire(self, now: float) -> None:
-        """The reorder timeout."""
+    def count(self, number: int) -> int:
+        """A number near the highest one as a count that does not wrap."""
+        ahead = (number - self.highest) % NUMBERS
+        return self.highest + (ahead if ahead < NUMBERS // 2 else ahead - NUMBERS)
+
+    def look(self, passed: int | None, now: float) -> None:
+        """After a batch, and when `due`: recover and give up what can be. Every data frame before `passed` has arrived
+        or is lost; None: nothing is known of that.
+        """
+        if passed is not None:
+            self.decoder.passed(passed % NUMBERS)
+        for number, frame in self.decoder.due(now):
+            if self._first_of_copies(number, frame):
+                value = int.from_bytes(frame[:HEADER], "big")
+                flow, order = value >> 32 & 0xFFFF, value >> 48 & 0xFFFFFF
+                self._all(self.order.push(flow, order, number, frame, now, loose=bool(frame[0] & LOOSE)))
         if self.order.waiting:
+            if passed is not None:
+                self._all(self.order.passed(self.decoder.settled(passed) % NUMBERS))
             self._all(self.order.expire(now))
-
-    def flush(self) -> None:
-        """Give the device what is whole so far."""
         self.assembler.flush()
+
+    def due(self) -> float | None:
+        """When `look` has something to do, whatever comes until then."""
+        times = [time for time in (self.order.due(), self.decoder.deadline) if time is not None]
+        return min(times, default=None)
+
+    def _first_of_copies(self, number: int, frame: bytes) -> bool:
+        return not frame[0] & COPY or self._copies.enter(self.count(number))
 
     def reset(self) -> None:
         """The sender has begun anew."""
@@ -90,6 +115,7 @@ class Receiver:
         self.assembler.forget()
         self.highest = -1
         self._copies = ReplayWindow()
+        self.decoder = Decoder(CODEC, self.decoder.patience)
 
     def _all(self, frames: Sequence[bytes]) -> None:
         for frame in frames:

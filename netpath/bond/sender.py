@@ -7,11 +7,13 @@ which one send of the kernel's takes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from netpath.bond.dataframes import COPY, FLOWS, HEAD, HEADER, LOOSE, NUMBERS, ORDERS, PACKET, PARTIAL, SLICE, flow_of
+from netpath.bond.fec.groups import Encoder, Repair
+from netpath.bond.fec.repair import OVERHEAD
 from netpath.bond.schedule import Mode, Scheduler
 from netpath.bond.session import Session
 from netpath.bond.slices import NEEDS_CSUM, VNET, Head, SliceError, plan
@@ -60,20 +62,22 @@ class Counts:
 class Sender:
     """One direction of one bond."""
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    def __init__(self, scheduler: Scheduler, encoder: Encoder) -> None:
         self.scheduler = scheduler
         self.outlets: Mapping[int, Outlet] = {}
         """Usable paths by number."""
         self.number = 0
         """Of the next data frame."""
         self.counts = Counts()
-        self.protect: Callable[[int, bytes], None] | None = None
-        """Called with number and bytes of each data frame that is sent, where there is error correction."""
+        self.encoder = encoder
+        self.repairs = 0
+        """REPAIR frames that were sent."""
         self._orders = [0] * FLOWS
 
     def room(self) -> int:
         """Bytes of a plaintext that every usable path takes; 0 without one."""
-        return min((outlet.room for outlet in self.outlets.values()), default=0) - WIRE_HEAD - TAG
+        room = min((outlet.room for outlet in self.outlets.values()), default=0) - WIRE_HEAD - TAG
+        return room - OVERHEAD if self.encoder.policy.active else room
 
     def packet(self, buffer: memoryview, session: Session, now: float) -> list[Train]:
         """What `buffer` (virtio_net_hdr and IP packet) is sent as. Raises ExpiredError."""
@@ -124,9 +128,9 @@ class Sender:
         if len(paths) > 1:
             first |= COPY
         frame = self._next_header(first, flow, 1).to_bytes(HEADER, "big") + extra + packet
-        if self.protect is not None:
-            self.protect((self.number - 1) % NUMBERS, frame)
-        return [self._train(path, [frame], size, session, now) for path, _ in paths]
+        trains = [self._train(path, [frame], size, session, now) for path, _ in paths]
+        repairs = self.encoder.add((self.number - 1) % NUMBERS, frame, paths[0][0])
+        return trains + self._repairs(repairs, session, now) if repairs else trains
 
     def _slices(self, head: Head, packet: bytes, flow: int, session: Session, now: float) -> list[Train]:
         count, start = head.slices, len(head.headers)
@@ -134,15 +138,43 @@ class Sender:
         paths = self.scheduler.split(count, segment + 28, now)
         redundant = self.scheduler.mode is Mode.REDUNDANT and len(paths) > 1
         frames = self._frames(head, packet, start, flow, SLICE | (COPY if redundant else 0))
-        if self.protect is not None:
-            for n, frame in enumerate(frames):
-                self.protect((self.number - count + n) % NUMBERS, frame)
         if redundant:
-            return [self._train(path, frames, segment, session, now) for path, _ in paths]
+            trains = [self._train(path, frames, segment, session, now) for path, _ in paths]
+            return trains + self._protected(frames, -count, paths[0][0], session, now)
         trains, at = [], 0
         for path, many in paths:
-            trains.append(self._train(path, frames[at : at + many], segment, session, now))
+            part = frames[at : at + many]
+            trains.append(self._train(path, part, segment, session, now))
+            trains += self._protected(part, at - count, path, session, now)
             at += many
+        return trains
+
+    def flush(self, session: Session, now: float) -> list[Train]:
+        """Repairs of a group that has begun: nothing more comes of it at the moment."""
+        return self._repairs(self.encoder.flush(), session, now)
+
+    def _protected(self, frames: list[bytes], behind: int, path: int, session: Session, now: float) -> list[Train]:
+        """Repairs that become due by these frames, of which the first is `behind` (negative) the next number."""
+        encoder = self.encoder
+        if not encoder.policy.active and not encoder.pending:
+            return []
+        repairs: list[Repair] = []
+        for n, frame in enumerate(frames):
+            repairs += encoder.add((self.number + behind + n) % NUMBERS, frame, path)
+        return self._repairs(repairs, session, now)
+
+    def _repairs(self, repairs: Sequence[Repair], session: Session, now: float) -> list[Train]:
+        """They go by another path than most of their group, where there is one."""
+        trains = []
+        for frame, avoided in repairs:
+            size = WIRE_HEAD + len(frame) + TAG
+            path = self.scheduler.other(avoided, size + 28, now)
+            if path is None:
+                break
+            self.scheduler.extra(path, size + 28, now)
+            # Not to be sent again when the path dies: the data frames are.
+            trains.append(self._train(path, [frame], size, session, now)._replace(frames=[]))
+            self.repairs += 1
         return trains
 
     def _frames(self, head: Head, packet: bytes, start: int, flow: int, first: int) -> list[bytes]:

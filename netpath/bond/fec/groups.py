@@ -38,6 +38,12 @@ class Policy(Protocol):
     def repairs(self, k: int) -> int:
         """For a group of k data frames (1..self.k)."""
 
+    def observe(self, path: int, sent: int, lost: int, now: float) -> None:
+        """So many datagrams went by `path` since the last call, so many of them did not arrive."""
+
+    def forget(self, path: int) -> None:
+        """It carries nothing any more."""
+
 
 class Repair(NamedTuple):
     """To be sent."""
