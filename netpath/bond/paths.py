@@ -13,7 +13,7 @@ from enum import StrEnum
 from netpath.bond.addresses import NO_TOKEN, PeerAddress
 from netpath.bond.frames import NO_ECHO, U32, Heartbeat
 from netpath.bond.mtu import MtuSearch
-from netpath.bond.rate import Rate
+from netpath.bond.rate import Rate, Report
 
 INTERVAL = 0.1
 """Seconds between heartbeats."""
@@ -155,19 +155,24 @@ class Path:
             return
         # Late ones of the time before may make it more than was sent.
         loss = max(0.0, 1.0 - got / sent) if sent else 0.0
-        self.observed = sent, max(0, sent - got)
         if sent:
             self.loss_out += (loss - self.loss_out) * min(1.0, passed)
-        delivered = ((frame.bytes - before.bytes) % (1 << 48)) / passed
         end = now - (self.round_trip or 0.0) / 2
-        offered = self._offered(end - passed, end)
         # The way out alone: when ours arrived by the peer's clock, less when it was sent by ours.
         way = (frame.now - frame.hold - frame.echo) % _WRAP
-        delay = (way - _WRAP if way >= _WRAP // 2 else way) / 1e6
-        self.rate.report(now, passed, delivered=delivered, sent=offered, loss=loss, delay=delay)
+        report = Report(
+            passed=passed,
+            delivered=(frame.bytes - before.bytes) % (1 << 48),
+            sent=self._offered(end - passed, end),
+            datagrams=sent,
+            lost=max(0, sent - got),
+            delay=(way - _WRAP if way >= _WRAP // 2 else way) / 1e6,
+        )
+        self.observed = report.datagrams, report.lost
+        self.rate.report(now, report)
 
-    def _offered(self, begin: float, end: float) -> float:
-        """Bytes a second that were sent between two times."""
+    def _offered(self, begin: float, end: float) -> int:
+        """Bytes that were sent between two times."""
         first = last = self._sent[0][1]
         for time, total in self._sent:
             if time <= begin:
@@ -175,7 +180,7 @@ class Path:
             if time > end:
                 break
             last = total
-        return max(0, last - first) / (end - begin)
+        return max(0, last - first)
 
     def _prove(self, frame: Heartbeat, now: float) -> bool:
         """Count echoes of a path that is not up. True when it has just come up."""

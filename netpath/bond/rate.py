@@ -11,7 +11,8 @@ Every constant:
   MARGIN   of the measured capacity that is used: the rest empties the queue and is for heartbeats. 1.5 % is what
            striping costs at most.
   GROWTH   while looking for more, every STEP reports: time enough to see what the last step did, so that the queue
-           which tells the end of it is a few milliseconds long, and fits where buffers are small.
+           which tells the end of it is a few milliseconds long, and fits where buffers are small. Each step is
+           FASTER times the one before: who finds nothing for long has far to go.
   START    with nothing known: each report that shows no queue doubles.
   HOLD     seconds between two tries for more.
   MEMORY   seconds after which the least delay seen is forgotten: routes change.
@@ -20,11 +21,13 @@ Every constant:
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
 TARGET = 0.008
 MARGIN = 0.985
-GROWTH = 1.05
+GROWTH = 0.05
 STEP = 3
+FASTER = 1.3
 START = 2.0
 FIRST = 2_500_000.0
 """Bytes a second of a path of which nothing is known: 20 Mbit/s."""
@@ -37,8 +40,12 @@ BUSY = 0.85
 """Part of the rate that must have been asked for, or a report says nothing of the capacity."""
 LOSS = 0.02
 """Part lost, above what usually is, that tells of a full path without a queue (a policer)."""
-FLOODED = 0.7
-"""When only such a part arrives, it is too much, whatever the delay."""
+SIGMAS = 3.0
+"""Standard deviations beyond that: few datagrams say little."""
+FLOODED = 0.3
+"""With more loss it is too much, whatever is usual."""
+FEW = 50
+"""Datagrams from which on one report's loss says something."""
 GROWN = 1.03
 """While this much more arrives than before, the path is not full, whatever is lost."""
 WINDOW = 0.1
@@ -47,6 +54,23 @@ RECENT = 3
 """Reports at least of which the least delay counts: jitter alone is no queue."""
 DROP = 0.7
 """At most so much less at a time: a machine that was busy for a moment must not undo what was learned."""
+
+
+class Report(NamedTuple):
+    """Of the time between two heartbeats of the other end."""
+
+    passed: float
+    """Seconds."""
+    delivered: int
+    """Bytes that arrived."""
+    sent: int
+    """Bytes that were sent in that time."""
+    datagrams: int
+    """Sent, up to the last one that arrived."""
+    lost: int
+    """Of them."""
+    delay: float
+    """Any measure of the way in seconds of which only differences count."""
 
 
 class Rate:
@@ -72,41 +96,52 @@ class Rate:
         self._step = 0
         self._next_look = 0.0
         self._usual_loss = 0.0
-        """Part that is lost anyway. It follows quickly: loss that stays when less is sent is no sign of a full path."""
+        """Part that is lost anyway."""
         self._delivered = 0.0
         """By the report before."""
-        self._window: deque[tuple[float, float, float, float]] = deque()
-        """Of the last reports: seconds, bytes delivered, bytes sent, delay."""
+        self._window: deque[Report] = deque()
+        """The last ones, WINDOW seconds together."""
         self._settled = 0.0
         """Until then the last reduction has not shown what it does."""
 
-    def report(self, now: float, passed: float, *, delivered: float, sent: float, loss: float, delay: float) -> None:
-        """What came of the time since the last report, `passed` seconds.
-
-        delivered, sent: bytes a second that arrived, and that were sent in the time that the report is of; loss: part
-        of the datagrams; delay: any measure of the way in seconds of which only differences count (a round trip).
-        """
-        self._window.append((passed, delivered * passed, sent * passed, delay))
-        span = sum(entry[0] for entry in self._window)
-        while len(self._window) > RECENT and span - self._window[0][0] >= WINDOW:
-            span -= self._window.popleft()[0]
-        self.delay = min(entry[3] for entry in self._window) - self._least_delay(delay, now)
-        delivered = sum(entry[1] for entry in self._window) / span
-        sent = sum(entry[2] for entry in self._window) / span
-        queued = self.delay > TARGET or delivered < FLOODED * sent
-        busy = sent >= BUSY * self.rate
+    def report(self, now: float, entry: Report) -> None:
+        """What came of the time since the last report."""
+        window = self._window
+        window.append(entry)
+        span = sum(each.passed for each in window)
+        while len(window) > RECENT and span - window[0].passed >= WINDOW:
+            span -= window.popleft().passed
+        self.delay = min(each.delay for each in window) - self._least_delay(entry.delay, now)
+        delivered = sum(each.delivered for each in window) / span
+        sent = sum(each.sent for each in window) / span
         grown = delivered > GROWN * self._delivered
-        policed = busy and loss > self._usual_loss + LOSS and not grown
-        self._usual_loss += (loss - self._usual_loss) / 4
         self._delivered = delivered
-        if queued or policed:
+        busy = sent >= BUSY * self.rate
+        if busy and (self.delay > TARGET or (self._excess(entry) and not grown)):
             self._full(delivered, now)
         elif busy:
-            self._free(now)
+            self._free(delivered, now)
+        self._learn_loss(entry, busy=busy)
         self.rate = min(max(self.rate, LEAST), self.cap)
 
+    def _excess(self, entry: Report) -> bool:
+        """Whether more is lost than usual, and by so much that chance does not explain it."""
+        entries = (entry,) if entry.datagrams >= FEW else self._window
+        datagrams = sum(each.datagrams for each in entries)
+        if not datagrams:
+            return False
+        loss = sum(each.lost for each in entries) / datagrams
+        expected = min(self._usual_loss + LOSS, 1.0)
+        return loss > FLOODED or bool(loss > expected + SIGMAS * (expected * (1 - expected) / datagrams) ** 0.5)
+
+    def _learn_loss(self, entry: Report, *, busy: bool) -> None:
+        """Loss that stays when less is sent is no sign of a full path; while all is sent that may be, it may be one."""
+        if entry.datagrams:
+            share = min(1.0, entry.datagrams / FEW) / (16 if busy else 4)
+            self._usual_loss += (entry.lost / entry.datagrams - self._usual_loss) * share
+
     def _full(self, delivered: float, now: float) -> None:
-        """A queue stands: what was delivered is the capacity. Less is sent, but once for each time of looking."""
+        """It is full: what was delivered is the capacity. Less is sent, but once for each time of looking."""
         self._looking = self._doubling = False
         self._next_look = now + HOLD
         if now < self._settled:
@@ -116,19 +151,20 @@ class Rate:
         self.capacity = max(delivered, DROP * (self.capacity or delivered))
         self.rate = max(delivered * MARGIN * drain, DROP * self.rate)
 
-    def _free(self, now: float) -> None:
-        """All that was asked for goes through without waiting."""
+    def _free(self, delivered: float, now: float) -> None:
+        """All that was asked for goes through without waiting: it carries that at least."""
+        self.rate = max(self.rate, min(delivered * MARGIN, self.rate * START))
         if self._doubling:
             self.rate *= START
         elif self._looking:
-            self._step = (self._step + 1) % STEP
-            if not self._step:
-                self.rate *= GROWTH
+            self._step += 1
+            if self._step % STEP == 0:
+                self.rate *= min(START, 1 + GROWTH * FASTER ** (self._step // STEP - 1))
         elif self.capacity is not None and self.rate < self.capacity * MARGIN:
-            self.rate = min(self.rate * GROWTH, self.capacity * MARGIN)
+            self.rate = min(self.rate * (1 + GROWTH), self.capacity * MARGIN)
         elif now >= self._next_look:
             self._looking, self._step = True, 0
-            self.rate *= GROWTH
+            self.rate *= 1 + GROWTH
 
     def _least_delay(self, delay: float, now: float) -> float:
         least = self._least
