@@ -38,7 +38,7 @@ _WRITTEN = """
     !00:00:5e:00:53:01 streaming st_x dom_x set inet mwan3 fw4 netpath 9lives /etc/dnsmasq.d /etc/ / /../x relative
     08:00-18:00 8:00-9:00 22:00-06:00 00:00-24:00 24:00-01:00 08:60-09:00 8-18 mon mon-fri Sat-Mon mon-xyz monday 1k
     999 1K 10G 1.5T 1000T 1001T 10GiB 10Gi 500MB 0.9995k main local 1002 1252 1253
-    clash luci openwrt webhook email starttls tls combined pair fast infinite open closed ws://192.0.2.1:9090/c?token=x
+    clash luci openwrt webhook email starttls tls combined pair slack fast infinite open closed ws://192.0.2.1:9090/c?token=x
     ws://192.0.2.1:0 WS://x wss://[2001:db8::1]:443/ ws://[2001:db8::g]/ ws://[::1 http://user:word@example.com/
     http://a@b https://example.com:65536 http://example.com?x#y http://bücher.example/ http:/x http:// mail.example.com
     /etc/ssl/ca.pem /etc//ca.pem ssl/ca.pem /etc/../ca.pem a/b /a a//b a/ +/x router@example.com a@b@c @example.com a@
