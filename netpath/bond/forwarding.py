@@ -59,6 +59,13 @@ class Forwarding:
                 self._switch(settings, problems)
         return problems + (self.obstacles(settings) if settings.forward else [])
 
+    def intact(self, settings: BondServer) -> bool:
+        """Whether the table still stands: a firewall's restart often flushes everybody's (then `apply` again).
+
+        One small question to the kernel, cheap enough for every second. Raises NetlinkError.
+        """
+        return nftdump.table_intact(settings.table, ("clients",))
+
     def obstacles(self, settings: BondServer) -> list[str]:
         """Firewalls of others in the way, now: reads all chains and lists some tables, so not for every second."""
         try:
