@@ -54,7 +54,7 @@ class Forwarding:
         """Bring table and sysctls to `settings`; twice changes nothing. Problems, and what the owner has to do."""
         problems: list[str] = []
         with self._locked(problems):
-            self._record = self._present()
+            self._record = self._present(problems)
             if self._load(settings, mtu, problems):
                 self._switch(settings, problems)
         return problems + (self.obstacles(settings) if settings.forward else [])
@@ -77,14 +77,19 @@ class Forwarding:
         """Remove the table, put the sysctls back, forget. What could not be done, in words."""
         problems: list[str] = []
         with self._locked(problems):
-            problems += _withdraw(self._nft, self._state, self._file, self._present())
+            problems += _withdraw(self._nft, self._state, self._file, self._present(problems))
             self._record = _Record([], {}, False)
         self._nft.close()
         return problems
 
-    def _present(self) -> _Record:
+    def _present(self, problems: list[str]) -> _Record:
         """What this process knows, and what another server has left to it in the file."""
-        kept, own = _read(self._state, self._file), self._record
+        own = self._record
+        try:
+            kept = _read(self._state, self._file)
+        except OSError as error:
+            problems.append(f"{self._state.root / self._file} could not be read: {error}")
+            return own
         tables = [*dict.fromkeys((*kept.tables, *own.tables))]
         return _Record(tables, {**kept.sysctls, **own.sysctls}, own.forwards)
 
