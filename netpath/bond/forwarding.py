@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a bond's server changes on its machine so that packets pass: an nft table of its own, and sysctls.
+"""What a bond changes on its machine so that packets pass: an nft table of its own; on a server, sysctls as well.
 
-Before anything is changed it is written down in the state directory. A server that was killed is so taken over by the
-next one of its name, or cleaned up after. Nothing of others is changed; what they drop is told (`firewalls`).
+Before anything is changed it is written down in the state directory. What was killed is so taken over by the next bond
+of its name, or cleaned up after. Nothing of others is changed; what they drop is told (`firewalls`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_interface
 from pathlib import Path
@@ -28,7 +28,7 @@ _LOCK = "forward.lock"
 
 @dataclass(slots=True)
 class _Record:
-    """What one server has changed, as its file says."""
+    """What one bond has changed, as its file says."""
 
     tables: list[str]
     sysctls: Changes
@@ -41,10 +41,13 @@ class _Record:
 
 
 class Forwarding:
-    """Of one server. Nothing raises but the constructor: what could not be done is returned, in words."""
+    """Of one bond. What could not be done is returned, in words, instead of raised."""
 
     def __init__(self, name: str, state: Path) -> None:
-        """state: a directory on a tmpfs that all servers of this machine share. Raises NftError without libnftables."""
+        """name: no other bond of this machine has it. state: a directory on a tmpfs that they all share.
+
+        Raises NftError without libnftables.
+        """
         self._nft = Nft()
         self._state = StateDir(state)
         self._file = _FILE.format(part(name))
@@ -55,16 +58,25 @@ class Forwarding:
         problems: list[str] = []
         with self._locked(problems):
             self._record = self._present(problems)
-            if self._load(settings, mtu, problems):
+            table = settings.table
+            if self._load(table, lambda: forwardrules.server(settings, mtu), settings.forward, problems):
                 self._switch(settings, problems)
         return problems + (self.obstacles(settings) if settings.forward else [])
 
-    def intact(self, settings: BondServer) -> bool:
+    def masquerade(self, device: str, table: str, mtu: int) -> list[str]:
+        """On a client: what leaves by the bond gets its inner address. The same as `apply` otherwise; no sysctls."""
+        problems: list[str] = []
+        with self._locked(problems):
+            self._record = self._present(problems)
+            self._load(table, lambda: forwardrules.client(table, device, mtu), False, problems)
+        return problems
+
+    def intact(self, table: str) -> bool:
         """Whether the table still stands: a firewall's restart often flushes everybody's (then `apply` again).
 
         One small question to the kernel, cheap enough for every second. Raises NetlinkError.
         """
-        return nftdump.table_intact(settings.table, ("clients",))
+        return nftdump.table_intact(table, ("mss",))
 
     def obstacles(self, settings: BondServer) -> list[str]:
         """Firewalls of others in the way, now: reads all chains and lists some tables, so not for every second."""
@@ -93,20 +105,19 @@ class Forwarding:
         tables = [*dict.fromkeys((*kept.tables, *own.tables))]
         return _Record(tables, {**kept.sysctls, **own.sysctls}, own.forwards)
 
-    def _load(self, settings: BondServer, mtu: int, problems: list[str]) -> bool:
+    def _load(self, table: str, text: Callable[[], str], forwards: bool, problems: list[str]) -> bool:
         """Whether the table stands: without it nothing should be forwarded."""
-        table = settings.table
         former = [t for t in self._record.tables if t != table]
         try:
-            text = forwardrules.server(settings, mtu)
+            wanted = text()
             if nftdump.table_exists(table) and not _is_ours(table):
-                problems.append(f"there is a table inet {table} of somebody else: choose another name for this server")
+                problems.append(f"there is a table inet {table} of somebody else: choose another name for this bond's")
                 return False
-            self._remember([*former, table], self._record.sysctls, settings.forward, problems)
-            self._nft.run(text)
+            self._remember([*former, table], self._record.sysctls, forwards, problems)
+            self._nft.run(wanted)
             for old in former:
                 _delete(self._nft, old)
-            self._remember([table], self._record.sysctls, settings.forward, problems)
+            self._remember([table], self._record.sysctls, forwards, problems)
         except (NftError, OSError, ValueError) as error:
             problems.append(f"table inet {table} could not be loaded: {error}")
             return False
@@ -155,7 +166,7 @@ class Forwarding:
 
 
 def cleanup(state: Path) -> list[str]:
-    """Remove what all servers of this state directory have left. None of them may be running. Problems, in words."""
+    """Remove what all bonds of this state directory have left. None of them may be running. Problems, in words."""
     directory = StateDir(state)
     problems: list[str] = []
     if not state.is_dir():
@@ -222,7 +233,7 @@ def _families(settings: BondServer) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def _lock(state: StateDir) -> Iterator[None]:
-    """One server at a time: they share sysctls. Raises OSError."""
+    """One bond at a time: they share sysctls. Raises OSError."""
     state.create()
     with (state.root / _LOCK).open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

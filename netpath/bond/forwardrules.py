@@ -45,7 +45,10 @@ def server(settings: BondServer, mtu: int) -> str:
 
 
 def client(table: str, name: str, mtu: int) -> str:
-    """The table of a client that masquerades what leaves by the bond's device `name`. Raises ValueError."""
+    """The table of a client that masquerades what leaves by the bond's device `name`. Raises ValueError.
+
+    The server drops what has another source than the client's inner addresses and networks.
+    """
     ours = device(name)
     return _table(
         table,
@@ -59,7 +62,7 @@ def client(table: str, name: str, mtu: int) -> str:
             *_chain(
                 "postrouting",
                 "type nat hook postrouting priority srcnat; policy accept;",
-                [f"oifname {ours} fib saddr type != local masquerade"],
+                [f"oifname {ours} masquerade"],
             ),
         ],
     )

@@ -14,6 +14,7 @@ import pytest
 from netpath.bond.device import Device, Wanted
 from netpath.bond.tun import Tun
 from netpath.kernel import netdev
+from netpath.kernel.netlink import NetlinkSocket
 from tests.kernel.kernel_world import World
 
 pytestmark = pytest.mark.lab
@@ -63,7 +64,7 @@ def test_the_device_comes_up_as_wanted(world: World, tun: Tun) -> None:
 def test_doing_it_twice_asks_the_kernel_for_nothing(world: World, tun: Tun) -> None:
     device = Device("tun-bond")
     device.apply(WANTED)
-    with netdev.NetlinkSocket(0, groups=1 | 1 << 4 | 1 << 6 | 1 << 8 | 1 << 10) as watched:
+    with NetlinkSocket(0, groups=1 | 1 << 4 | 1 << 6 | 1 << 8 | 1 << 10) as watched:
         device.apply(WANTED)
         assert list(watched.events()) == []
         device.apply(replace(WANTED, mtu=1380))

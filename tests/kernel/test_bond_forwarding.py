@@ -49,9 +49,9 @@ class Site:
             assert Device("tun-bond").apply(Wanted(settings.inner, mtu, None, routes)) == []
             assert self.forwarding.apply(settings, mtu) == []
 
-    def send(self, src: str, dst: str, sport: int = 4000, dport: int = 7, **more: int) -> None:
+    def send(self, src: str, dst: str, sport: int = 4000, dport: int = 7) -> None:
         """A packet of a client."""
-        self.inject(frame("02:00:00:00:00:01", src, dst, sport, dport, **more)[14:])
+        self.inject(frame("02:00:00:00:00:01", src, dst, sport, dport)[14:])
 
     def inject(self, packet: bytes) -> None:
         self.tun.write([NO_GSO, packet])

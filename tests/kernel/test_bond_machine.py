@@ -146,7 +146,7 @@ def test_a_foreign_table_of_that_name_is_not_touched(machine: World, tmp_path: P
     before = machine.run("nft", "list", "ruleset")
     forwarding = Forwarding("home", tmp_path)
     assert forwarding.apply(server(), 1400) == [
-        "there is a table inet netpath-bond of somebody else: choose another name for this server"
+        "there is a table inet netpath-bond of somebody else: choose another name for this bond's"
     ]
     assert value(FORWARD[0]) == 0, "nothing is forwarded without our rules"
     assert forwarding.close() == []
@@ -157,9 +157,9 @@ def test_a_flushed_table_is_noticed(machine: World, tmp_path: Path) -> None:
     forwarding, settings = Forwarding("home", tmp_path), server()
     forwarding.apply(settings, 1400)
     whole = machine.run("nft", "list", "ruleset")
-    assert forwarding.intact(settings)
+    assert forwarding.intact("netpath-bond")
     machine.nft("flush ruleset\n")
-    assert not forwarding.intact(settings)
+    assert not forwarding.intact("netpath-bond")
     forwarding.apply(settings, 1400)
     assert machine.run("nft", "list", "ruleset") == whole
     forwarding.close()
