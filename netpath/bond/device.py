@@ -131,11 +131,15 @@ class Device:
         self._index = socket.if_nametoindex(name)
         self._addresses: dict[str, None] = {}
         self._prepared = False
+        self._routed = False
         self.fair = False
         """Whether there is a fair queue on it (known after the first `apply`)."""
 
     def apply(self, wanted: Wanted) -> list[str]:
         """Bring the device up as wanted; twice changes nothing. What could not be done, in words.
+
+        To be called about once a second, too: OpenWrt's netifd removes the addresses of a device when it begins to
+        look after it (an interface with `proto none`), and an administrator may.
 
         Raises NetlinkError when the device itself is gone or refuses its settings.
         """
@@ -167,6 +171,9 @@ class Device:
         return problems
 
     def _route(self, wanted: Sequence[str]) -> list[str]:
+        if not wanted and not self._routed:  # a client's router may have a million other routes to look through
+            return []
+        self._routed = True
         chosen = dict.fromkeys(str(ip_network(prefix, strict=False)) for prefix in wanted)
         there = netdev.routes(self._index)
         for prefix in there - chosen.keys():
