@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 from netpath.bond.forwarding import Forwarding, cleanup
 from netpath.bond.tun import Tun
 from netpath.bonding import BondServer
-from netpath.kernel import xtables
+from netpath.kernel import sysctl, xtables
 from netpath.lab.namespace import wait_until
 from tests.kernel.kernel_world import World
 from tests.unit.bond.settings import peer, server
@@ -177,6 +178,20 @@ def test_a_state_directory_that_cannot_be_written_is_told_and_all_is_put_back(ma
     forwarding.close()
     assert values() == before
     assert machine.run("nft", "list", "tables") == ""
+
+
+def test_a_container_that_may_not_switch_it_on_says_what_to_do(
+    machine: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(changes: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    before = values()
+    monkeypatch.setattr(sysctl, "carry_out", refuse)
+    (told,) = forwarding_problems(tmp_path, server())
+    assert "Read-only file system" in told
+    assert "net.ipv4.ip_forward" in told
+    assert values() == before
 
 
 def test_a_server_that_lives_from_router_advertisements_keeps_its_default_route(machine: World, tmp_path: Path) -> None:

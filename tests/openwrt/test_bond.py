@@ -57,8 +57,8 @@ class Reflector:
         self._thread.start()
 
     def _run(self) -> None:
-        while self._end not in (ready := select.select([self.tun, self._end], [], [])[0]):
-            packet = self.tun.read() if ready else None
+        while not select.select([self._end, self.tun.fileno()], [], [])[0].count(self._end):
+            packet = self.tun.read()
             if packet is not None and packet[10] == 0x45 and packet[10 + 9] == 1:
                 self._answer(bytearray(packet[10:]))
 
