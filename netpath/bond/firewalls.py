@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Firewalls of others that drop what a bond forwards, and what their owner has to do about it, in words.
+"""Firewalls of others that drop what comes to a bond or what it forwards, and what their owner has to do, in words.
 
 A packet passes when no chain at the hook drops it: what we accept, a policy of another table may still drop, and we
 change nothing of others. So it can only be told.
@@ -7,6 +7,7 @@ change nothing of others. So it can only be told.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 
 from netpath.kernel import nftdump, xtables
@@ -16,6 +17,7 @@ from netpath.kernel.nftdump import Chain
 _FAMILIES = {"inet": ("ipv4", "ipv6"), "ip": ("ipv4",), "ip6": ("ipv6",)}
 _PROGRAM = {"ipv4": "iptables", "ipv6": "ip6tables"}
 _FIREWALLD = "firewalld"
+_PORTS = re.compile(r"\b(\d+)(?:-(\d+))?\b")
 
 
 def obstacles(nft: Nft, device: str, table: str, families: Collection[str]) -> list[str]:
@@ -27,7 +29,7 @@ def obstacles(nft: Nft, device: str, table: str, families: Collection[str]) -> l
     chains = nftdump.all_chains()
     for chain in chains:
         concerned = any(family in families for family in _FAMILIES[chain.family])
-        if concerned and _drops(chain) and (chain.family, chain.table) != ("inet", table):
+        if concerned and _drops(chain, nftdump.HOOK_FORWARD) and (chain.family, chain.table) != ("inet", table):
             found[chain.family, chain.table] = chain
     problems = [
         advice(chain, {c.name for c in chains if (c.family, c.table) == place}, device)
@@ -65,9 +67,54 @@ def advice(chain: Chain, beside: Collection[str], device: str) -> str:
     )
 
 
-def _drops(chain: Chain) -> bool:
+def closed_ports(nft: Nft, first: int, count: int) -> list[str]:
+    """Who may drop what clients send to the server's UDP ports. Raises NftError, OSError.
+
+    A firewall that has a port in any rule or set, or a rule that nft cannot show, is taken to know what it does.
+    """
+    chains = nftdump.all_chains()
+    problems = []
+    for place in dict.fromkeys((c.family, c.table) for c in chains if _drops(c, nftdump.HOOK_INPUT)):
+        text = nft.listing(*place)
+        missing = [port for port in range(first, first + count) if not _mentions(text, port)]
+        if missing:
+            beside = {c.name for c in chains if (c.family, c.table) == place}
+            problems.append(_open_advice(place, beside, missing))
+    return list(dict.fromkeys(problems))
+
+
+def _mentions(text: str, port: int) -> bool:
+    for line in text.splitlines():
+        if "multiport" in line:
+            return True
+        if "dport" in line or "elements" in line:
+            values = line.partition("dport" if "dport" in line else "elements")[2].partition(" counter ")[0]
+            for low, high in _PORTS.findall(values):
+                if int(low) <= port <= int(high or low):
+                    return True
+    return False
+
+
+def _open_advice(place: tuple[str, str], beside: Collection[str], missing: list[int]) -> str:
+    ports = f"{missing[0]}-{missing[-1]}" if len(missing) > 1 else f"{missing[0]}"
+    colon = ports.replace("-", ":")
+    family, table = place
+    what = f"UDP port {ports}, where clients come in, may be closed by"
+    if table == _FIREWALLD:
+        return _say(f"{what} firewalld", [f"firewall-cmd --permanent --add-port={ports}/udp", "firewall-cmd --reload"])
+    if table == "fw4":
+        return f"{what} OpenWrt's firewall: add a traffic rule for it (src wan, proto udp, dest_port {ports}, ACCEPT)"
+    if any(name.startswith(("ufw-", "ufw6-")) for name in beside):
+        return _say(f"{what} ufw", [f"ufw allow {colon}/udp"])
+    if table == "filter" and family != "inet":
+        program = _PROGRAM[_FAMILIES[family][0]]
+        return _say(f"{what} {program}", [f"{program} -I INPUT -p udp --dport {colon} -j ACCEPT"])
+    return f"{what} the nft table {family} {table}: let `udp dport {ports}` in there"
+
+
+def _drops(chain: Chain, hook: int) -> bool:
     """firewalld rejects by a last rule, and has no policy."""
-    return chain.hook == nftdump.HOOK_FORWARD and (chain.drops or chain.table == _FIREWALLD)
+    return chain.hook == hook and (chain.drops or chain.table == _FIREWALLD)
 
 
 def _legacy(device: str, families: Iterable[str]) -> list[str]:

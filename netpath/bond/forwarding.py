@@ -61,7 +61,7 @@ class Forwarding:
             table = settings.table
             if self._load(table, lambda: forwardrules.server(settings, mtu), settings.forward, problems):
                 self._switch(settings, problems)
-        return problems + (self.obstacles(settings) if settings.forward else [])
+        return problems + self.obstacles(settings)
 
     def masquerade(self, device: str, table: str, mtu: int) -> list[str]:
         """On a client: what leaves by the bond gets its inner address. The same as `apply` otherwise; no sysctls."""
@@ -81,7 +81,10 @@ class Forwarding:
     def obstacles(self, settings: BondServer) -> list[str]:
         """Firewalls of others in the way, now: reads all chains and lists some tables, so not for every second."""
         try:
-            return firewalls.obstacles(self._nft, settings.device, settings.table, _families(settings))
+            problems = firewalls.closed_ports(self._nft, settings.port, settings.ports)
+            if settings.forward:
+                problems += firewalls.obstacles(self._nft, settings.device, settings.table, _families(settings))
+            return problems
         except (NftError, OSError) as error:
             return [f"whether another firewall is in the way could not be found out: {error}"]
 

@@ -31,8 +31,8 @@ _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _HOOK_NUMBER = 3, 4, 5, 1
 _DROPS = 0
 """NF_DROP."""
 _FAMILY_NAMES = {1: "inet", 2: "ip", 10: "ip6"}
-HOOK_FORWARD = 2
-"""NF_INET_FORWARD."""
+HOOK_INPUT, HOOK_FORWARD = 1, 2
+"""NF_INET_LOCAL_IN, NF_INET_FORWARD."""
 _RULE_CHAIN, _RULE_HANDLE, _RULE_USERDATA = 2, 3, 7
 _COMMENT = 0
 """UDATA_TYPE_COMMENT of libnftables: type, length, text with a zero byte."""

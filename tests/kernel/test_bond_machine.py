@@ -253,9 +253,32 @@ def test_a_firewall_that_drops_is_told_until_it_knows_the_device(
 def test_firewalls_that_let_everything_through_are_no_problem(machine: World, tmp_path: Path) -> None:
     machine.nft(
         "table ip filter {\nchain FORWARD {\ntype filter hook forward priority 0; policy accept;\n}\n"
-        "chain INPUT {\ntype filter hook input priority 0; policy drop;\n}\n}\n"
+        "chain INPUT {\ntype filter hook input priority 0; policy accept;\n}\n}\n"
     )
     assert forwarding_problems(tmp_path, server()) == []
+
+
+@pytest.mark.parametrize(
+    ("head", "says"),
+    [
+        ("table ip filter {\nchain ufw-user-input {\n}\nchain INPUT", "`ufw allow 9001:9003/udp`"),
+        ("table ip6 filter {\nchain INPUT", "`ip6tables -I INPUT -p udp --dport 9001:9003 -j ACCEPT`"),
+        ("table inet fw4 {\nchain input", "dest_port 9001-9003"),
+        ("table inet firewalld {\nchain filter_INPUT", "firewall-cmd --permanent --add-port=9001-9003/udp"),
+        ("table inet mine {\nchain in", "`udp dport 9001-9003`"),
+    ],
+)
+def test_closed_ports_are_told_until_they_are_open(machine: World, tmp_path: Path, head: str, says: str) -> None:
+    machine.nft(f"{head} {{\ntype filter hook input priority 0; policy drop;\ntcp dport 22 accept\n}}\n}}\n")
+    settings = server(ports=3)
+    (told,) = forwarding_problems(tmp_path, settings)
+    assert says in told
+    (family, table), chain = head.split()[1:3], head.rpartition(" ")[2]
+    machine.nft(f"add rule {family} {table} {chain} udp dport {{ 9001, 9003 }} accept\n")
+    (told,) = forwarding_problems(tmp_path, settings)
+    assert "UDP port 9002," in told
+    machine.nft(f"add rule {family} {table} {chain} udp dport 9000-9100 accept\n")
+    assert forwarding_problems(tmp_path, settings) == []
 
 
 def test_legacy_iptables_that_drop_are_told(machine: World, tmp_path: Path) -> None:
