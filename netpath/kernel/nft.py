@@ -84,6 +84,13 @@ class Nft:
         finally:
             self._dry_run(on=False)
 
+    def listing(self, family: str, table: str) -> str:
+        """A table as nft prints it; empty when there is none. Raises NftError."""
+        output, problem = self._command(f"list table {family} {table}")
+        if problem and os.strerror(errno.ENOENT) not in problem:
+            raise NftError(problem)
+        return output
+
     def fills_chains(self) -> bool:
         """Whether rules within `add chain` are added: libraries before 1.0.7 drop them without a word.
 

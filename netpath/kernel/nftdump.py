@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from struct import Struct
 
 from netpath.kernel import bpf, netlink
@@ -26,7 +27,12 @@ _HEADER = _NFGENMSG.pack(_NFPROTO_INET, 0, 0)
 _TABLE = 1
 """NFTA_TABLE_NAME, and NFTA_{CHAIN,RULE,SET,OBJ}_TABLE alike."""
 _TABLE_HANDLE = 4
-_CHAIN_NAME = 3
+_CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _HOOK_NUMBER = 3, 4, 5, 1
+_DROPS = 0
+"""NF_DROP."""
+_FAMILY_NAMES = {1: "inet", 2: "ip", 10: "ip6"}
+HOOK_INPUT, HOOK_FORWARD = 1, 2
+"""NF_INET_LOCAL_IN, NF_INET_FORWARD."""
 _RULE_CHAIN, _RULE_HANDLE, _RULE_USERDATA = 2, 3, 7
 _COMMENT = 0
 """UDATA_TYPE_COMMENT of libnftables: type, length, text with a zero byte."""
@@ -94,6 +100,42 @@ def chains(table: str) -> list[str]:
         return to_text(found[_CHAIN_NAME]) if to_text(found[_TABLE]) == table else None
 
     return _dump(_GETCHAIN, text(_TABLE, table), name)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain of anybody's table."""
+
+    family: str
+    """ "inet", "ip" or "ip6"."""
+    table: str
+    name: str
+    hook: int | None
+    """NF_INET_*; None: no packet comes to it but by a jump."""
+    drops: bool
+    """What no rule of it decides is dropped."""
+
+
+def all_chains() -> list[Chain]:
+    """The chains of all tables that see IP packets."""
+
+    def chain(kind: int, body: memoryview) -> Chain | None:
+        del kind
+        family = _FAMILY_NAMES.get(_NFGENMSG.unpack_from(body)[0])
+        if family is None:
+            return None
+        found = attributes(body, _NFGENMSG.size)
+        hook = attributes(found[_CHAIN_HOOK]) if _CHAIN_HOOK in found else {}
+        return Chain(
+            family=family,
+            table=to_text(found[_TABLE]),
+            name=to_text(found[_CHAIN_NAME]),
+            hook=_be(hook[_HOOK_NUMBER]) if _HOOK_NUMBER in hook else None,
+            drops=_CHAIN_POLICY in found and _be(found[_CHAIN_POLICY]) == _DROPS,
+        )
+
+    with NetlinkSocket(netlink.NETLINK_NETFILTER) as sock:
+        return sock.dump(Message(_GETCHAIN, 0, _NFGENMSG.pack(0, 0, 0)), chain)
 
 
 def sets(table: str) -> list[str]:

@@ -30,6 +30,8 @@ BATCH = 64
 GONE = frozenset({ENODEV, ENXIO})
 """errno of a socket whose device has vanished: it stays useless when a device of that name comes back."""
 
+_SO_BINDTOIFINDEX = 62
+
 
 class Prober(Protocol):
     """Sends the probes of one interface by one method. Each token is reported at most once, never after `cancel`."""
@@ -76,6 +78,20 @@ class Context:
             sock.close()
             raise
         return sock
+
+    def has_lost(self, sock: socket.socket | None, error: OSError) -> bool:
+        """Whether `error` came because the socket's device has vanished, even if there is another of its name by now.
+
+        IPv6 does not say so: it has no route, or no address to send from.
+        """
+        if error.errno in GONE:
+            return True
+        if sock is None:
+            return False
+        try:
+            return sock.getsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX) != socket.if_nametoindex(self.device)
+        except OSError:  # there is no device now
+            return True
 
     def is_address(self, host: str) -> bool:
         """Whether `host` is an address of the uplink's family, so that no resolver is asked for it."""

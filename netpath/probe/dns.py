@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass
 
 from netpath.probe import dns_message
-from netpath.probe.base import BATCH, GONE, Context, shut, words
+from netpath.probe.base import BATCH, Context, shut, words
 
 PORT = 53
 _BAD = {2, 5}
@@ -55,7 +55,7 @@ class DnsProber:
         except ValueError as error:
             context.on_failure(token, str(error))
         except OSError as error:
-            if error.errno in GONE:
+            if context.has_lost(self._socket, error):
                 self._drop_socket()
             context.on_failure(token, words(error))
         else:
@@ -101,7 +101,7 @@ class DnsProber:
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno in GONE:
+                if self._context.has_lost(sock, error):
                     self._drop_socket()
                 return
             self._received(message, source)

@@ -8,7 +8,7 @@ import socket
 import struct
 
 from netpath.probe import icmp_packet
-from netpath.probe.base import BATCH, GONE, Context, shut, words
+from netpath.probe.base import BATCH, Context, shut, words
 
 _SOL_RAW, _ICMP_FILTER = 255, 1  # linux/icmp.h
 _ICMPV6_FILTER = 1  # linux/icmpv6.h
@@ -47,7 +47,7 @@ class IcmpProber:
                 self._socket = self._open()
             self._socket.sendto(packet, context.sockaddr(target, 0))
         except OSError as error:
-            if error.errno in GONE:
+            if context.has_lost(self._socket, error):
                 self._drop_socket()
             context.on_failure(token, words(error))
             return
@@ -98,7 +98,7 @@ class IcmpProber:
                 return
             except OSError as error:
                 # A pending error of the device or of the path; probes on their way may still be answered.
-                if error.errno in GONE:
+                if self._context.has_lost(sock, error):
                     self._drop_socket()
                 return
             self._received(packet, source[0])
