@@ -38,6 +38,8 @@ HOLD = 2.0
 MEMORY = 30.0
 BUSY = 0.85
 """Part of the rate that must have been asked for, or a report says nothing of the capacity."""
+HALF = 0.5
+"""The same for a queue: a rate that is far too high is never asked for in full, and yet fills the queue."""
 LOSS = 0.02
 """Part lost, above what usually is, that tells of a full path without a queue (a policer)."""
 SIGMAS = 3.0
@@ -117,7 +119,8 @@ class Rate:
         grown = delivered > GROWN * self._delivered
         self._delivered = delivered
         busy = sent >= BUSY * self.rate
-        if busy and (self.delay > TARGET or (self._excess(entry) and not grown)):
+        queued = self.delay > TARGET and sent >= HALF * self.rate
+        if queued or (busy and self._excess(entry) and not grown):
             self._full(delivered, now)
         elif busy:
             self._free(delivered, now)
