@@ -11,7 +11,7 @@ import pytest
 
 from netpath.lab.namespace import Unavailable
 
-NAMESPACES = tuple(Path(__file__).with_name(name) for name in ("kernel", "lab", "luci", "openwrt"))
+NAMESPACES = tuple(Path(__file__).with_name(name) for name in ("bond", "kernel", "lab", "luci", "openwrt"))
 """Tests in there make network namespaces."""
 
 

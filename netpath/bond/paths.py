@@ -8,6 +8,7 @@ only differences of one clock.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Hashable
 from enum import StrEnum
 
 from netpath.bond.addresses import NO_TOKEN, PeerAddress
@@ -246,6 +247,18 @@ class Path:
         was_up = self.state is State.UP
         self.state, self.since, self._echoes = State.DOWN, now, 0
         return was_up
+
+    def lost(self, now: float) -> None:
+        """Its socket is gone: nothing comes or goes until there is another."""
+        self.heard = min(self.heard, now - DOWN)
+        self.address.proven = self.address.candidate = None
+
+    def moved(self, address: Hashable, largest: int, overhead: int) -> None:
+        """There is a new socket, or another address of the peer that needs no proof."""
+        self.address.proven, self.address.candidate = address, None
+        self.mtu = MtuSearch(largest)
+        self.overhead = overhead
+        self.largest_probe = 0
 
     def suspect(self, now: float) -> bool:
         """Whether heartbeats are overdue: nothing should be risked on it. A busy path is known so in some 0.15 s."""

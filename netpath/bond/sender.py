@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from netpath.bond.dataframes import COPY, FLOWS, HEAD, HEADER, LOOSE, NUMBERS, ORDERS, PACKET, PARTIAL, SLICE, flow_of
+from netpath.bond.frames import padded
 from netpath.bond.schedule import Mode, Scheduler
 from netpath.bond.session import Session
 from netpath.bond.slices import NEEDS_CSUM, VNET, Head, SliceError, plan
@@ -69,6 +70,8 @@ class Sender:
         self.counts = Counts()
         self.protect: Callable[[int, bytes], None] | None = None
         """Called with number and bytes of each data frame that is sent, where there is error correction."""
+        self.pads = False
+        """Whether sizes are hidden."""
         self._orders = [0] * FLOWS
 
     def room(self) -> int:
@@ -170,8 +173,14 @@ class Sender:
         return first << 72 | order << 48 | flow << 32 | number
 
     def _train(self, path: int, frames: list[bytes], segment: int, session: Session, now: float) -> Train:
-        buffers = session.seal_all(path, frames, now)
-        overhead = self.outlets[path].overhead * len(frames)
+        outlet = self.outlets[path]
+        if self.pads:
+            plaintexts = padded(frames, outlet.room - WIRE_HEAD - TAG)
+            segment = WIRE_HEAD + len(plaintexts[0]) + TAG
+            buffers = session.seal_all(path, plaintexts, now)
+        else:
+            buffers = session.seal_all(path, frames, now)
+        overhead = outlet.overhead * len(frames)
         return Train(path, buffers, segment, sum(map(len, buffers)) + overhead, frames)
 
 
