@@ -9,6 +9,7 @@ other --w2-- far         192.0.2.8/29
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import pickle
@@ -93,6 +94,9 @@ def client_settings(name: str = "home", **changes: Any) -> BondClient:
     )
 
 
+_count = itertools.count()
+
+
 class Running:
     """A process of the bond."""
 
@@ -100,9 +104,9 @@ class Running:
         self.box = box
         self.file = directory / f"{name}.settings"
         self.control = self.file.with_suffix(".sock")
-        self.output = directory / f"{name}.log"
+        self.output = directory / f"{name}-{next(_count)}.log"
         self.change(settings, options)
-        with self.output.open("ab") as output:
+        with self.output.open("wb") as output:
             self.popen = subprocess.Popen(
                 ["nsenter", f"--net=/run/netns/{box.name}", sys.executable, "-m", "tests.bond.run", str(self.file)],
                 stderr=output,
@@ -189,6 +193,8 @@ class World:
         home.wire("w1", nat, "w1")
         nat.wire("x1", far, "x1")
         other.wire("w2", far, "w2")
+        # Its addresses stay when an uplink's wire goes.
+        far.up("lo", "192.0.2.1/32", "2001:db8:1::1/128")
         far.up("w0", "192.0.2.1/29", "2001:db8:1::1/64")
         far.up("x1", "203.0.113.1/24", "2001:db8:3::1/64")
         far.up("w2", "192.0.2.9/29")
