@@ -216,6 +216,8 @@ class Client(Engine[None]):
         self._look_at = now + LOOK
         self._names.tick(self._connected, now)
         self._streams.want(self._wanted())
+        for gone in self._peer.paths.keys() - self._streams.active.keys():
+            self._peer.drop_path(gone, now)
         endpoints = self._names.endpoints
         self._streams.check(endpoints, self._is_up, now)
         if self._sessions.current is None and not self._asked and any(s.place for s in self._streams.active.values()):

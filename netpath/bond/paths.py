@@ -149,8 +149,8 @@ class Path:
         passed = ((frame.now - before.now) % _WRAP) / 1e6
         sent = (frame.highest - before.highest) % _WRAP
         got = (frame.received - before.received) % _WRAP
-        if not 0.001 < passed < 60.0 or sent >= _WRAP // 2:
-            return
+        if not 0.001 < passed < 60.0 or sent >= _WRAP // 2 or got >= _WRAP // 2:
+            return  # new keys, or a peer that has made this path anew: counting has begun again
         # Late ones of the time before may make it more than was sent.
         loss = max(0.0, 1.0 - got / sent) if sent else 0.0
         if sent:

@@ -207,11 +207,7 @@ class World:
         nat.nft(
             'table ip nat { chain post { type nat hook postrouting priority 100; oifname "x1" masquerade random\n}\n}\n'
         )
-        self.address_home()
-
-    def address_home(self) -> None:
-        """Addresses and routes of the router's uplinks (again, after a device was made anew)."""
-        self.home.up("w0", "192.0.2.2/29", "2001:db8:1::2/64")
+        home.up("w0", "192.0.2.2/29", "2001:db8:1::2/64")
         self.home.up("w1", "198.51.100.2/24", "2001:db8:2::2/64")
         self.home.ip("route", "replace", "default", "via", "198.51.100.1", "dev", "w1", "metric", "20")
         self.home.ip("-6", "route", "replace", "default", "via", "2001:db8:2::1", "dev", "w1", "metric", "20")
