@@ -190,7 +190,7 @@ class Client(Engine[None]):
         streams.sort(key=lambda stream: ((stream.index - self._asked) % stream.link.streams, stream.number))
         begin = self._asked * ROUND % len(streams) if len(streams) > ROUND else 0
         chosen = (streams + streams)[begin : begin + ROUND] if len(streams) > ROUND else streams
-        self._asked += 1
+        self._asked += bool(streams)
         places = {stream.number: stream.place for stream in chosen}
         for number, datagram in self._sessions.round(list(places), now):
             if (place := places[number]) is not None:

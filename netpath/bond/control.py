@@ -17,6 +17,7 @@ from netpath.tracker.journal import Log
 
 LINE_LIMIT = 64 * 1024
 CLIENTS = 16
+BACKLOG = 128
 PENDING = 4 * 1024 * 1024
 """Bytes of replies that one connection may leave unread."""
 IDLE = 300.0
@@ -52,7 +53,7 @@ class Control:
         old = os.umask(0o177)
         try:
             self._sock.bind(str(path))
-            self._sock.listen(CLIENTS)
+            self._sock.listen(BACKLOG)
         except OSError:
             self._sock.close()
             raise
@@ -68,11 +69,17 @@ class Control:
         self._path.unlink(missing_ok=True)
 
     def _accept(self, now: float) -> None:
-        try:
-            sock, _ = self._sock.accept()
-        except OSError as error:
-            self._log("debug", f"a connection to {self._path} has gone again: {error}")
-            return
+        for _ in range(CLIENTS):
+            try:
+                sock, _ = self._sock.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._log("debug", f"a connection to {self._path} has gone again: {error}")
+                return
+            self._begin(sock, now)
+
+    def _begin(self, sock: socket.socket, now: float) -> None:
         sock.setblocking(False)
         self._make_room(now)
         connection = _Connection(sock, now)

@@ -231,9 +231,11 @@ class World:
             process.stop()
         self._processes.clear()
 
-    def both(self, *, paths: int = 3, **changes: Any) -> tuple[Running, Running]:
-        """Server and home's client, connected by all paths."""
-        server = self.server(**changes)
+    def both(
+        self, *, paths: int = 3, server_alone: dict[str, Any] | None = None, **changes: Any
+    ) -> tuple[Running, Running]:
+        """Server and home's client, connected by all paths. `changes`: of both ends' settings."""
+        server = self.server(**changes, **(server_alone or {}))
         client = self.client(**changes)
         client.wait(up(paths), f"{paths} paths")
         server.wait(lambda s: up(paths)({**s, "peers": s["peers"][:1]}), f"{paths} paths")
