@@ -152,7 +152,7 @@ class Client(Engine[None]):
     # Time.
 
     def _tick(self, now: float) -> float:
-        due = self._sessions.due(now)
+        due = self._sessions.due(now) if self._open else None
         if due is not None and due <= now:
             self._ask(now)
             due = self._sessions.due(now)
@@ -186,11 +186,11 @@ class Client(Engine[None]):
 
     def _ask(self, now: float) -> None:
         """A round of initiations: one of each link first, other streams the next time."""
-        streams = [stream for stream in self._streams.active.values() if stream.place is not None]
+        streams = list(self._open.values())
         streams.sort(key=lambda stream: ((stream.index - self._asked) % stream.link.streams, stream.number))
         begin = self._asked * ROUND % len(streams) if len(streams) > ROUND else 0
         chosen = (streams + streams)[begin : begin + ROUND] if len(streams) > ROUND else streams
-        self._asked += bool(streams)
+        self._asked += 1
         places = {stream.number: stream.place for stream in chosen}
         for number, datagram in self._sessions.round(list(places), now):
             if (place := places[number]) is not None:
@@ -220,8 +220,6 @@ class Client(Engine[None]):
             self._peer.drop_path(gone, now)
         endpoints = self._names.endpoints
         self._streams.check(endpoints, self._is_up, now)
-        if self._sessions.current is None and not self._asked and any(s.place for s in self._streams.active.values()):
-            self._sessions.rekey(now)  # the first round went before there was a socket
         self._rates.sample(self._peer.paths, now)
         self._resize(now)
         if (retry := self._device.tick(now)) is not None:

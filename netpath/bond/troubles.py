@@ -87,11 +87,11 @@ def _silence(settings: BondClient, public: bytes, working: Sequence[Stream], end
         for endpoint in endpoints
     )
     links = ", ".join(sorted({stream.link.name for stream in working}))
+    server = status.key(settings.server_key)
     return (
-        f"no answer from {where} by any link ({links}). Either the server does not run, a firewall drops UDP or the "
-        f"links have no way there; or server_key {status.key(settings.server_key)} is not its public key; or it has no "
-        f"client with our public key {status.key(public)}; or obfuscation is on at one end only. The server's log tells "
-        "which"
+        f"no answer from {where} by any link ({links}). Either the server does not run, a firewall drops UDP or there "
+        f"is no way to it; or server_key {server} is not its public key; or it has no client with our public key "
+        f"{status.key(public)}; or obfuscation is on at one end only. The server's log tells which"
     )
 
 

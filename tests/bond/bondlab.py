@@ -70,7 +70,7 @@ def server_settings(**changes: Any) -> BondServer:
 
 
 def client_settings(name: str = "home", **changes: Any) -> BondClient:
-    links = (LinkSpec("one", "w0", None, 2, None), LinkSpec("two", "w1", None, 1, None))
+    links: tuple[LinkSpec, ...] = (LinkSpec("one", "w0", None, 2, None), LinkSpec("two", "w1", None, 1, None))
     if name == "other":
         links = (LinkSpec("only", "w2", None, 1, None),)
     return replace(
@@ -262,7 +262,7 @@ def up(paths: int) -> Callable[[dict[str, Any]], bool]:
 
     def found(status: dict[str, Any]) -> bool:
         peer = status["peers"][0]
-        return peer["state"] == "up" and sum(path["state"] == "up" for path in peer["paths"]) == paths
+        return bool(peer["state"] == "up") and sum(path["state"] == "up" for path in peer["paths"]) == paths
 
     return found
 
