@@ -18,13 +18,13 @@ from netpath.bond.control import Control
 from netpath.bond.engine import Engine, Greeting, Place, Valve
 from netpath.bond.handshake import NO_PSK, Answer
 from netpath.bond.links import OVERHEAD
-from netpath.bond.lookups import Interface, Names, Tracker
+from netpath.bond.lookups import Interface, Names, Tracker, wanted
 from netpath.bond.loop import Loop
 from netpath.bond.paths import State
 from netpath.bond.peer import Peer
 from netpath.bond.process import Device, Inbox, Signals, Surroundings
 from netpath.bond.session import ExpiredError, Session
-from netpath.bond.streams import Stream, Streams, Wanted, largest
+from netpath.bond.streams import STREAMS, Stream, Streams, chosen, largest
 from netpath.bond.troubles import Seen, client_problem
 from netpath.bond.tun import TunError
 from netpath.bond.wire import Kind
@@ -37,9 +37,6 @@ SILENCE = 0.7
 """Seconds without any path until the server is asked for a new session: it may have been started anew."""
 CONFIRM = 1.0
 """Seconds for a new session to bring something: else the server has forgotten it."""
-ROUND = 4
-"""Initiations at once: the server keeps eight sessions to be, and the answer to the first of them must still count when
-it arrives, after half a second of round trip."""
 PACKETS = 32
 """That are taken from the device before the sockets have their turn."""
 
@@ -186,12 +183,9 @@ class Client(Engine[None]):
 
     def _ask(self, now: float) -> None:
         """A round of initiations: one of each link first, other streams the next time."""
-        streams = list(self._open.values())
-        streams.sort(key=lambda stream: ((stream.index - self._asked) % stream.link.streams, stream.number))
-        begin = self._asked * ROUND % len(streams) if len(streams) > ROUND else 0
-        chosen = (streams + streams)[begin : begin + ROUND] if len(streams) > ROUND else streams
+        streams = chosen(list(self._open.values()), self._asked)
         self._asked += 1
-        places = {stream.number: stream.place for stream in chosen}
+        places = {stream.number: stream.place for stream in streams}
         for number, datagram in self._sessions.round(list(places), now):
             if (place := places[number]) is not None:
                 self.send_handshake(place, datagram, now)
@@ -215,7 +209,8 @@ class Client(Engine[None]):
         """What is looked at once a second."""
         self._look_at = now + LOOK
         self._names.tick(self._connected, now)
-        self._streams.want(self._wanted())
+        most = self._sessions.answer.streams if self._sessions.answer is not None else STREAMS
+        self._streams.want(wanted(self._settings, self._interfaces or (), most))
         for gone in self._peer.paths.keys() - self._streams.active.keys():
             self._peer.drop_path(gone, now)
         endpoints = self._names.endpoints
@@ -227,28 +222,6 @@ class Client(Engine[None]):
         self._judge(now)
 
     # Links.
-
-    def _wanted(self) -> list[Wanted]:
-        """Configured links, then the interfaces that are online; no more streams than the server takes."""
-        known = {interface.name: interface for interface in self._interfaces or ()}
-        links = []
-        for link in self._settings.links:
-            found = known.get(link.interface) if link.interface is not None else None
-            device = found.device if found is not None and found.device is not None else link.interface
-            links.append(Wanted(link.name, device, link.source, link.streams, link.cap))
-        if self._settings.automatic:
-            taken = {link.device for link in links} | {self._settings.device}
-            for interface in known.values():
-                if interface.online and interface.device is not None and interface.device not in taken:
-                    taken.add(interface.device)
-                    links.append(Wanted(interface.name, interface.device, None, self._settings.streams, None))
-        most = self._sessions.answer.streams if self._sessions.answer is not None else 64
-        while links and sum(link.streams for link in links) > most:
-            largest_link = max(links, key=lambda link: link.streams)
-            links.remove(largest_link)
-            if largest_link.streams > 1:
-                links.append(largest_link._replace(streams=largest_link.streams - 1))
-        return links
 
     def _tracked(self, interfaces: Sequence[Interface] | None, now: float) -> None:
         """The tracker has said which interfaces there are."""
@@ -391,27 +364,23 @@ class Client(Engine[None]):
         self._look(now)
 
     def _status(self, now: float) -> dict[str, Any]:
-        settings, peer, answer = self._settings, self._peer, self._sessions.answer
+        settings, answer = self._settings, self._sessions.answer
         links = {stream.number: (stream.link.name, stream.link.device) for stream in self._streams.active.values()}
-        counts = {name: count + self._totals.get(name, 0) for name, count in status.figures(peer).items()}
+        row = status.row(
+            "server",
+            settings.server_key,
+            (self._state, status.epoch(self._state_since, now), self._problem),
+            answer.cipher if answer else None,
+            [inner.text(found) for found in (answer.server if answer else ())],
+        )
+        counts = {name: count + self._totals.get(name, 0) for name, count in status.figures(self._peer).items()}
+        paths = status.path_rows(self._peer, self._rates, links, now)
         return {
             **status.base(settings, self._public, self._mtu, self._began, now),
             "problem": self._problem,
             "rejected": self._sessions.rejected,
             "strangers": 0,
-            "peers": [
-                {
-                    "name": "server",
-                    "public_key": status.key(settings.server_key),
-                    "state": self._state,
-                    "since": status.epoch(self._state_since, now),
-                    "problem": self._problem,
-                    "cipher": status.cipher_name(answer.cipher) if answer else None,
-                    "addresses": [inner.text(found) for found in answer.server] if answer else [],
-                    **counts,
-                    "paths": status.path_rows(peer, self._rates, links, now),
-                }
-            ],
+            "peers": [{**row, **counts, "paths": paths}],
         }
 
     def _bye(self, now: float) -> None:

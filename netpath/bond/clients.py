@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from netpath.bond import inner, status, transport
+from netpath.bond import inner, status, transport, troubles
 from netpath.bond.engine import Valve
 from netpath.bond.handshake import NO_PSK
 from netpath.bond.limits import Bucket
+from netpath.bond.paths import Path, State
 from netpath.bond.peer import Peer
 from netpath.bond.serverside import Client, Standing
 from netpath.bonding import BondPeer, Transport
@@ -20,6 +22,8 @@ LARGEST = 65536
 QUEUE = 0.05
 """Seconds of what its paths carry that wait for a client, and at least QUEUE_LEAST bytes; more is dropped."""
 QUEUE_LEAST = 256 * 1024
+PACKET = 1500
+"""Bytes of the largest packet that is tried on a path: devices on the way back are not known."""
 IDLE_PATH = 60.0
 """Seconds of silence after which a path is forgotten."""
 _LINK_LOCAL = b"\xfe\x80"
@@ -89,6 +93,39 @@ class Served:
         found = {name: count + self._totals[name] for name, count in counts.items()}
         found["dropped"] += self.limited + self.spoofed
         return found
+
+    def new_path(self, peer: Peer, number: int, overhead: int, now: float) -> Path | None:
+        """One that is not known yet; None: it has as many as it may."""
+        if len(peer.paths) >= self.settings.streams:
+            silent = [path for path in peer.paths.values() if path.state is State.DOWN]
+            if not silent:
+                return None
+            peer.drop_path(min(silent, key=lambda path: path.heard).number, now)
+        return peer.add_path(number, None, PACKET - overhead, overhead, now)
+
+    def unconfirmed(self, now: float) -> bool:
+        """Whether it has become a problem just now that its handshakes are never confirmed."""
+        standing = self.standing
+        if standing.unconfirmed < troubles.ATTEMPTS or now - standing.unconfirmed_since <= troubles.PATIENCE:
+            return False
+        new = self.problem is None
+        self.problem = troubles.unconfirmed(standing.unconfirmed)
+        return new
+
+    def row(self, now: float) -> dict[str, Any]:
+        """Of the status."""
+        peer, standing = self.peer, self.standing
+        up = peer is not None and not peer.sender.scheduler.empty
+        state = "up" if up else "connecting" if standing.pending else "down"
+        head = status.row(
+            self.settings.name,
+            self.settings.public_key,
+            (state, status.epoch(self.since, now), self.problem),
+            standing.current.cipher if standing.current is not None else None,
+            self.settings.addresses,
+        )
+        paths = status.path_rows(peer, self.rates, {}, now) if peer is not None else []
+        return {**head, **self.figures, "paths": paths}
 
     # To the client.
 

@@ -7,6 +7,7 @@ import errno
 import socket
 import struct
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 _SOL_UDP = 17
@@ -167,6 +168,21 @@ class Link:
                     # The device matters to link-local addresses only; elsewhere the way back is the routes' choice.
                     local = data[:20] if data[:2] == _LINK_LOCAL else data[:16] + bytes(4)
             return Batch(self._view[:count], segment or 1, address, local)
+
+
+def listening(addresses: Sequence[str], port: int, ports: int) -> list[Link]:
+    """Sockets of a server, for `ports` ports in a row; without addresses, for all that the machine has, of which each
+    answer leaves from the one that was asked. Raises OSError.
+    """
+    made: list[Link] = []
+    for number in range(port, port + ports):
+        for address in addresses:
+            made.append(Link(socket.AF_INET6 if ":" in address else socket.AF_INET, source=address, port=number))
+        if not addresses:
+            made.append(Link(socket.AF_INET, port=number, asked=True))
+            if Path("/proc/net/if_inet6").exists():  # not where IPv6 is switched off
+                made.append(Link(socket.AF_INET6, port=number, asked=True))
+    return made
 
 
 def _tried(sock: socket.socket, option: int, value: int) -> bool:

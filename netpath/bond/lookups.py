@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from netpath.bond.process import Inbox
-from netpath.bond.streams import Endpoint
+from netpath.bond.streams import Endpoint, Wanted
+from netpath.bonding import BondClient
 
 RETRY_TIMES = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds after the first, second ... name that could not be resolved."""
@@ -144,6 +145,26 @@ class Tracker:
                 self._changed(interfaces, now)
 
         self._inbox.post(call)
+
+
+def wanted(settings: BondClient, interfaces: Sequence[Interface], most: int) -> list[Wanted]:
+    """Configured links, then the interfaces that are online; no more than `most` streams in all."""
+    known = {interface.name: interface for interface in interfaces}
+    links = []
+    for link in settings.links:
+        found = known.get(link.interface) if link.interface is not None else None
+        device = found.device if found is not None and found.device is not None else link.interface
+        links.append(Wanted(link.name, device, link.source, link.streams, link.cap))
+    if settings.automatic:
+        taken = {link.device for link in links} | {settings.device}
+        for interface in interfaces:
+            if interface.online and interface.device is not None and interface.device not in taken:
+                taken.add(interface.device)
+                links.append(Wanted(interface.name, interface.device, None, settings.streams, None))
+    while sum(link.streams for link in links) > most:
+        at = max(range(len(links)), key=lambda n: links[n].streams)
+        links[at] = links[at]._replace(streams=links[at].streams - 1)
+    return [link for link in links if link.streams]
 
 
 def _interface(row: dict[str, Any]) -> Interface:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import heapq
 import itertools
 import os
-import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,9 +21,8 @@ from netpath.bond.frames import Reason, Rekey
 from netpath.bond.handshake import Cipher
 from netpath.bond.inner import Table
 from netpath.bond.limits import HandshakeLimits
-from netpath.bond.links import OVERHEAD, Link
+from netpath.bond.links import OVERHEAD, listening
 from netpath.bond.loop import Loop
-from netpath.bond.paths import State
 from netpath.bond.peer import Peer
 from netpath.bond.process import Device, Signals, Surroundings
 from netpath.bond.serverside import ServerSessions
@@ -40,8 +38,6 @@ GONE = 190.0
 """Seconds of silence after which a client that did not take leave is forgotten: its keys are dead by then."""
 PACKETS = 64
 """That are taken from the device before the sockets have their turn."""
-LARGEST = 1500
-"""Bytes of the largest packet that is tried on a path: devices on the way back are not known."""
 _VNET = 10
 _OURS = object()
 """Owner of the server's own inner addresses."""
@@ -94,7 +90,7 @@ class Server(Engine[Served]):
         self._device = Device(settings.device, self.loop, log, surroundings, self._pump)
         self._signals = Signals(self.loop, self._hang_up)
         self._configure(settings, now)
-        for link in self._sockets(settings):
+        for link in listening(settings.addresses, settings.port, settings.ports):
             self.listen(link)
         self._control = Control(control, self.loop, log, self._status)
         log("notice", f"{settings.name}: listens on UDP port {settings.port}, {settings.ports} in a row")
@@ -124,9 +120,10 @@ class Server(Engine[Served]):
             return
         known = peer.paths.get(path)
         if known is None:
-            known = self._new_path(served, peer, path, place, now)
+            known = served.new_path(peer, path, OVERHEAD[place.link.sock.family], now)
             if known is None:
                 return
+            self._alarm(served, now)
         self._touched[id(served)] = served
         peer.opened_all(known, plaintexts, place, session, now)
 
@@ -177,17 +174,6 @@ class Server(Engine[Served]):
         served.peer.use(session)
         served.problem = None
         self._alarm(served, now)
-
-    def _new_path(self, served: Served, peer: Peer, number: int, place: Place, now: float) -> Any:
-        """A path that is not known yet; None: the client has as many as it may."""
-        if len(peer.paths) >= served.settings.streams:
-            silent = [path for path in peer.paths.values() if path.state is State.DOWN]
-            if not silent:
-                return None
-            peer.drop_path(min(silent, key=lambda path: path.heard).number, now)
-        overhead = OVERHEAD[place.link.sock.family]
-        self._alarm(served, now)
-        return peer.add_path(number, None, LARGEST - overhead, overhead, now)
 
     # What goes out.
 
@@ -267,12 +253,9 @@ class Server(Engine[Served]):
         """What is looked at once a second."""
         self._look_at = now + LOOK
         for served in self._served.values():
-            peer, standing = served.peer, served.standing
-            if standing.unconfirmed >= troubles.ATTEMPTS and now - standing.unconfirmed_since > troubles.PATIENCE:
-                if served.problem is None:
-                    problem = troubles.unconfirmed(standing.unconfirmed)
-                    self.log("warning", f"client {served.settings.name}: {problem}")
-                served.problem = troubles.unconfirmed(standing.unconfirmed)
+            peer = served.peer
+            if served.unconfirmed(now):
+                self.log("warning", f"client {served.settings.name}: {served.problem}")
             if peer is None:
                 continue
             served.rates.sample(peer.paths, now)
@@ -310,19 +293,6 @@ class Server(Engine[Served]):
         self._only = present[0] if len(present) == 1 else None
 
     # Settings.
-
-    def _sockets(self, settings: BondServer) -> list[Link]:
-        """Raises OSError."""
-        made: list[Link] = []
-        for port in range(settings.port, settings.port + settings.ports):
-            for address in settings.addresses:
-                family = socket.AF_INET6 if ":" in address else socket.AF_INET
-                made.append(Link(family, source=address, port=port))
-            if not settings.addresses:
-                made.append(Link(socket.AF_INET, port=port, asked=True))
-                if socket.has_ipv6 and Path("/proc/net/if_inet6").exists():
-                    made.append(Link(socket.AF_INET6, port=port, asked=True))
-        return made
 
     def _configure(self, settings: BondServer, now: float) -> None:
         """The clients of these settings; those that stay are not disturbed."""
@@ -391,23 +361,7 @@ class Server(Engine[Served]):
             "problem": self._problem,
             "rejected": self._sessions.rejected + self._limits.refused,
             "strangers": self._sessions.strangers,
-            "peers": [self._row(served, now) for served in self._served.values()],
-        }
-
-    def _row(self, served: Served, now: float) -> dict[str, Any]:
-        peer, standing = served.peer, served.standing
-        up = peer is not None and not peer.sender.scheduler.empty
-        cipher = standing.current.cipher if standing.current is not None else None
-        return {
-            "name": served.settings.name,
-            "public_key": status.key(served.settings.public_key),
-            "state": "up" if up else "connecting" if standing.pending else "down",
-            "since": status.epoch(served.since, now),
-            "problem": served.problem,
-            "cipher": status.cipher_name(cipher) if cipher is not None else None,
-            "addresses": list(served.settings.addresses),
-            **served.figures,
-            "paths": status.path_rows(peer, served.rates, {}, now) if peer is not None else [],
+            "peers": [served.row(now) for served in self._served.values()],
         }
 
     def _bye(self, peer: Peer, reason: Reason, now: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netpath.bond.engine import Place
@@ -55,6 +55,21 @@ def base(settings: BondClient | BondServer, public: bytes, mtu: int, since: floa
         "mode": str(transport.mode),
         "fec": {"mode": str(correction.mode), "group": correction.group, "repairs": correction.repairs},
         "port": settings.port if isinstance(settings, BondServer) else None,
+    }
+
+
+def row(
+    name: str, public: bytes, state: tuple[str, float, str | None], cipher: Cipher | None, addresses: Sequence[str]
+) -> dict[str, Any]:
+    """A peer's, without its counters and paths. `state`: its name, since when (epoch), what is wrong."""
+    return {
+        "name": name,
+        "public_key": key(public),
+        "state": state[0],
+        "since": state[1],
+        "problem": state[2],
+        "cipher": None if cipher is None else _NAMES[cipher],
+        "addresses": list(addresses),
     }
 
 

@@ -20,6 +20,11 @@ from netpath.kernel.netlink import NetlinkError
 
 PATIENCE = 3.0
 """Seconds that a path may be down before another address of the server is tried by it."""
+ROUND = 4
+"""Initiations at once: the server keeps eight sessions to be, and the answer to the first of them must still count when
+it arrives, after half a second of round trip."""
+STREAMS = 64
+"""At most, until the server has said how many it takes."""
 _SIOCGIFMTU = 0x8921
 _NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EINVAL}
 
@@ -166,6 +171,15 @@ class Streams:
         if stream.socket is not None:
             self._closing(stream)
             stream.socket = stream.place = None
+
+
+def chosen(streams: list[Stream], asked: int) -> list[Stream]:
+    """Those that initiations go by, in round `asked`: one of each link first, others the next time."""
+    streams.sort(key=lambda stream: ((stream.index - asked) % stream.link.streams, stream.number))
+    if len(streams) <= ROUND:
+        return streams
+    begin = asked * ROUND % len(streams)
+    return (streams + streams)[begin : begin + ROUND]
 
 
 def largest(stream: Stream) -> int:
