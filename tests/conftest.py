@@ -16,7 +16,7 @@ from netpath.lab.namespace import Unavailable
 settings.register_profile("netpath", deadline=None)
 settings.load_profile("netpath")
 
-NAMESPACES = tuple(Path(__file__).with_name(name) for name in ("kernel", "lab", "luci", "monitor", "openwrt"))
+NAMESPACES = tuple(Path(__file__).with_name(name) for name in ("bond", "kernel", "lab", "luci", "monitor", "openwrt"))
 """Tests in there make network namespaces."""
 
 

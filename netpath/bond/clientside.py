@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from netpath.bond.handshake import NO_PSK, VERSIONS, Answer, Cipher, HandshakeError, Initiator, Offer
+from netpath.bond.handshake import NO_PSK, VERSIONS, Answer, Cipher, HandshakeError, Initiator, Offer, OtherKeysError
 from netpath.bond.session import Session
 from netpath.bond.wire import unpack_head
 
@@ -48,6 +48,8 @@ class ClientSessions:
         """Of the current session."""
         self.rejected = 0
         """Responses that were not authentic."""
+        self.mismatched = 0
+        """Of those, ones from who knows our public key, but has not got the server's private or our preshared key."""
 
     def due(self, now: float) -> float | None:
         """When the next round of initiations is to be sent (now or earlier: at once); None while keys are fresh."""
@@ -83,16 +85,26 @@ class ClientSessions:
             return None
         try:
             answer, keys, number = initiator.read(datagram)
+        except OtherKeysError:
+            self.rejected += 1
+            self.mismatched += 1
+            return None
         except HandshakeError:
             self.rejected += 1  # whoever saw the initiation can answer something: the true response may still come
             return None
-        if self.current is not None:
+        if self.answer is not None and self.answer.run != answer.run:
+            self._previous = None  # the server has begun anew: what was under way belongs to another counting
+        elif self.current is not None:
             self._previous = self.current, now
         self.current = Session(keys, initiator.number, number, now)
         self.answer = answer
         self._under_way.clear()
         self._rounds, self._round_began = 0, None
         return self.current
+
+    def forget(self) -> None:
+        """The server has ended the session: a handshake is due."""
+        self.current = self._previous = None
 
     def of(self, number: int, now: float) -> Session | None:
         """The session that a datagram for `number` belongs to."""

@@ -24,6 +24,7 @@ class Type(IntEnum):
     REKEY = 2
     BYE = 3
     PROBE = 4
+    FILLER = 5
     PACKET = 8
     SLICE = 9
     REPAIR = 10
@@ -70,6 +71,11 @@ class Probe(NamedTuple):
     size: int
 
 
+SIZES = (128, 256, 512, 768, 1024, 1200)
+"""Bytes of plaintexts when sizes are hidden."""
+FILLER = 3
+"""Bytes of the smallest FILLER."""
+
 Control = Heartbeat | Rekey | Bye | Probe
 
 
@@ -114,6 +120,11 @@ def unpack(plaintext: bytes | memoryview) -> tuple[list[Control], int]:
             return found, at
         if kind == Type.PADDING:
             return found, end
+        if kind == Type.FILLER and not flags:
+            at += FILLER + int.from_bytes(plaintext[at + 1 : at + FILLER], "big")
+            if at > end:
+                raise FrameError("a filler that is cut off")
+            continue
         if flags and kind != Type.HEARTBEAT:
             raise FrameError(f"a frame of type {kind} with the unknown flags {flags}")
         frame, at = _control(plaintext, at, kind)
@@ -141,3 +152,21 @@ def _control(plaintext: bytes | memoryview, at: int, kind: int) -> tuple[Control
     except (struct.error, IndexError):
         raise FrameError(f"a frame of type {kind} that is cut off") from None
     raise FrameError(f"a frame of the unknown type {kind}")
+
+
+def padded(frames: list[bytes], room: int) -> list[bytes]:
+    """Data frames of one size (the last may be shorter) with a FILLER before each that makes them one of SIZES, but no
+    longer than `room`. What is larger, or too near to it, stays as it is.
+    """
+    found = [_filled(frame, room) for frame in frames]
+    if len(found[-1]) > len(found[0]):  # no datagram of a train may be longer than the first
+        found[-1] = frames[-1]
+    return found
+
+
+def _filled(frame: bytes, room: int) -> bytes:
+    least = len(frame) + FILLER
+    size = min(next((size for size in SIZES if size >= least), 0), room)
+    if size < least:
+        return frame
+    return bytes([Type.FILLER << 4]) + (size - least).to_bytes(2, "big") + bytes(size - least) + frame

@@ -31,6 +31,10 @@ class HandshakeError(Exception):
     """Not authentic, not for us, or not understood. Such a datagram is dropped; the text is for counters and logs."""
 
 
+class OtherKeysError(HandshakeError):
+    """A response for us that was made with other keys."""
+
+
 class Cipher(IntEnum):
     AES256_GCM = 1
     CHACHA20_POLY1305 = 2
@@ -126,7 +130,7 @@ class Initiator:
         try:
             payload = attempt.read_second(message, self._psk)
         except NoiseError as error:
-            raise HandshakeError(str(error)) from None
+            raise OtherKeysError(str(error)) from None
         answer = _answer(payload)
         send, receive = attempt.split()
         number = _session_number(datagram)
@@ -180,6 +184,15 @@ class Responder:
         head = pack_head(self.number, Kind.RESPONSE, path, number)
         send, receive = self._noise.split()
         return _with_mac(head + message, self.client), Keys(send, receive, answer.cipher, answer.version)
+
+
+def addressed(datagram: bytes, public: bytes) -> bool:
+    """Whether the sender of an initiation knows the server's key `public`: costs one hash and no curve operation."""
+    try:
+        _checked(datagram, public, _FIXED)
+    except HandshakeError:
+        return False
+    return True
 
 
 def agreed(offer: Offer, preferred: Sequence[Cipher]) -> tuple[int, Cipher]:

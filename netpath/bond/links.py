@@ -7,6 +7,7 @@ import errno
 import socket
 import struct
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 _SOL_UDP = 17
@@ -14,6 +15,7 @@ _UDP_SEGMENT, _UDP_GRO = 103, 104
 _IP_MTU_DISCOVER, _IP_PMTUDISC_PROBE = 10, 3
 _IPV6_MTU_DISCOVER, _IPV6_PMTUDISC_PROBE = 23, 3
 _SO_MARK = 36
+_IP_PKTINFO, _IPV6_RECVPKTINFO, _IPV6_PKTINFO = 8, 49, 50
 _SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
 BUFFER = 4 * 1024 * 1024
 TRAIN = 60_000
@@ -39,7 +41,13 @@ _TRANSIENT = {
 }
 """A firewall, a route, a link: datagrams are lost, and the path's heartbeats will tell."""
 
+_LINK_LOCAL = b"\xfe\x80"
+
 Address = tuple[str, int] | tuple[str, int, int, int]
+
+
+NOWHERE = b""
+"""`local` of a socket that does not ask for it."""
 
 
 class Batch(NamedTuple):
@@ -48,6 +56,8 @@ class Batch(NamedTuple):
     segment: int
     """Bytes of each but perhaps the last."""
     address: Address
+    local: bytes
+    """The own address that it was sent to, as `Link.send` takes it."""
 
 
 class Link:
@@ -61,8 +71,12 @@ class Link:
         mark: int = 0,
         source: str | None = None,
         port: int = 0,
+        asked: bool = False,
     ) -> None:
-        """Raises OSError."""
+        """`asked`: tell of each batch which own address it came to, so that the answer can leave from there.
+
+        Raises OSError.
+        """
         self.family = family
         self.overhead = OVERHEAD[socket.AddressFamily(family)]
         self.sock = sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
@@ -78,6 +92,10 @@ class Link:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
             for option in (_SO_RCVBUFFORCE, _SO_SNDBUFFORCE):
                 sock.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+            if asked and family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVPKTINFO, 1)
+            elif asked:
+                sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
             self.gro = _tried(sock, _UDP_GRO, 1)
             self.gso = _tried(sock, _UDP_SEGMENT, 0)
             if source is not None or port:
@@ -89,6 +107,8 @@ class Link:
         self._view = memoryview(self._buffer)
         self.lost = 0
         """Sends that the kernel refused."""
+        self.error: int | None = None
+        """Why it refused the last send (errno); None: it took it."""
 
     def fileno(self) -> int:
         return self.sock.fileno()
@@ -96,37 +116,73 @@ class Link:
     def close(self) -> None:
         self.sock.close()
 
-    def send(self, buffers: Sequence[bytes], segment: int, address: Address, each: int = 1) -> None:
-        """Datagrams of `segment` bytes (the last one may be shorter), each of `each` buffers."""
+    def send(
+        self, buffers: Sequence[bytes], segment: int, address: Address, each: int = 1, local: bytes = NOWHERE
+    ) -> None:
+        """Datagrams of `segment` bytes (the last one may be shorter), each of `each` buffers.
+
+        `local`: the own address that they leave from, of a batch that came to it.
+        """
         count = len(buffers) // each
         at_once = min(SEGMENTS, max(1, TRAIN // segment)) if self.gso else 1
         for begin in range(0, count, at_once):
             part = buffers[begin * each : (begin + at_once) * each]
             segmented = len(part) > each
             control = [(_SOL_UDP, _UDP_SEGMENT, struct.pack("=H", segment))] if segmented else []
+            if local:
+                control.append(self._leaving(local))
             try:
                 self.sock.sendmsg(part, control, 0, address)
+                self.error = None
             except OSError as error:
                 if error.errno not in _TRANSIENT:
                     raise
                 self.lost += 1
+                self.error = error.errno
+
+    def _leaving(self, local: bytes) -> tuple[int, int, bytes]:
+        """The control message for an own address."""
+        if len(local) == 4:
+            return socket.IPPROTO_IP, _IP_PKTINFO, struct.pack("=i4s4x", 0, local)
+        return socket.IPPROTO_IPV6, _IPV6_PKTINFO, local
 
     def receive(self) -> Batch | None:
         """What has come; None: nothing (more). Errors that ICMP brought are skipped. Raises OSError."""
         while True:
             try:
-                count, control, _, address = self.sock.recvmsg_into([self._buffer], 64)
+                count, control, _, address = self.sock.recvmsg_into([self._buffer], 128)
             except BlockingIOError:
                 return None
             except OSError as error:
                 if error.errno not in _TRANSIENT:
                     raise
                 continue
-            segment = count
+            segment, local = count, NOWHERE
             for level, kind, data in control:
-                if level == _SOL_UDP and kind == _UDP_GRO:
-                    segment = struct.unpack("=i", data[:4])[0]
-            return Batch(self._view[:count], segment or 1, address)
+                if level == _SOL_UDP:
+                    if kind == _UDP_GRO:
+                        segment = struct.unpack("=i", data[:4])[0]
+                elif level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
+                    local = data[4:8]
+                elif level == socket.IPPROTO_IPV6 and kind == _IPV6_PKTINFO:
+                    # The device matters to link-local addresses only; elsewhere the way back is the routes' choice.
+                    local = data[:20] if data[:2] == _LINK_LOCAL else data[:16] + bytes(4)
+            return Batch(self._view[:count], segment or 1, address, local)
+
+
+def listening(addresses: Sequence[str], port: int, ports: int) -> list[Link]:
+    """Sockets of a server, for `ports` ports in a row; without addresses, for all that the machine has, of which each
+    answer leaves from the one that was asked. Raises OSError.
+    """
+    made: list[Link] = []
+    for number in range(port, port + ports):
+        for address in addresses:
+            made.append(Link(socket.AF_INET6 if ":" in address else socket.AF_INET, source=address, port=number))
+        if not addresses:
+            made.append(Link(socket.AF_INET, port=number, asked=True))
+            if Path("/proc/net/if_inet6").exists():  # not where IPv6 is switched off
+                made.append(Link(socket.AF_INET6, port=number, asked=True))
+    return made
 
 
 def _tried(sock: socket.socket, option: int, value: int) -> bool:

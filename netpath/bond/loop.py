@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-IN = select.EPOLLIN
+IN, OUT = select.EPOLLIN, select.EPOLLOUT
 
 
 class _HasFileno(Protocol):
@@ -37,9 +37,9 @@ class Loop:
         del self._callbacks[fd], self._masks[fd]
         self._epoll.unregister(fd)
 
-    def listen(self, source: _HasFileno, on: bool) -> None:
-        """Whether its callback is wanted at the moment."""
-        fd, mask = source.fileno(), IN if on else 0
+    def listen(self, source: _HasFileno, on: bool, *, writing: bool = False) -> None:
+        """Whether its callback is wanted at the moment, for reading, and for room to write."""
+        fd, mask = source.fileno(), (IN if on else 0) | (OUT if writing else 0)
         if self._masks[fd] != mask:
             self._masks[fd] = mask
             self._epoll.modify(fd, mask)

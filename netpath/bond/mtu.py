@@ -25,6 +25,8 @@ class MtuSearch:
         """`largest`: what the device takes, less IP and UDP header."""
         self._largest = max(largest, BASE)
         self.size = BASE
+        self.known = False
+        """Whether a first probe was answered or given up: until then `size` says nothing of the path."""
         self._bad = self._largest + 1
         """The smallest size that did not go through."""
         self._trying = 0
@@ -37,11 +39,11 @@ class MtuSearch:
         if now < self._until:
             return None
         if self._trying and self._tries >= TRIES:
-            self._bad, self._trying = self._trying, 0
+            self._bad, self._trying, self.known = self._trying, 0, True
         if not self._trying:
             self._trying, self._tries = self._next(), 0
         if not self._trying:
-            self._until, self._bad = now + AGAIN, self._largest + 1
+            self._until, self._bad, self.known = now + AGAIN, self._largest + 1, True
             return None
         self._tries += 1
         self._until = now + WAIT + round_trip
@@ -50,7 +52,7 @@ class MtuSearch:
     def confirmed(self, size: int) -> None:
         """The peer has got a probe of that many bytes."""
         if self.size < size <= self._largest:
-            self.size = size
+            self.size, self.known = size, True
         if self._trying and size >= self._trying:
             self._trying, self._until = 0, 0.0
 

@@ -8,6 +8,7 @@ only differences of one clock.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Hashable
 from enum import StrEnum
 
 from netpath.bond.addresses import NO_TOKEN, PeerAddress
@@ -151,8 +152,8 @@ class Path:
         passed = ((frame.now - before.now) % _WRAP) / 1e6
         sent = (frame.highest - before.highest) % _WRAP
         got = (frame.received - before.received) % _WRAP
-        if not 0.001 < passed < 60.0 or sent >= _WRAP // 2:
-            return
+        if not 0.001 < passed < 60.0 or sent >= _WRAP // 2 or got >= _WRAP // 2:
+            return  # new keys, or a peer that has made this path anew: counting has begun again
         # Late ones of the time before may make it more than was sent.
         loss = max(0.0, 1.0 - got / sent) if sent else 0.0
         if sent:
@@ -255,6 +256,18 @@ class Path:
         was_up = self.state is State.UP
         self.state, self.since, self._echoes = State.DOWN, now, 0
         return was_up
+
+    def lost(self, now: float) -> None:
+        """Its socket is gone: nothing comes or goes until there is another."""
+        self.heard = min(self.heard, now - DOWN)
+        self.address.proven = self.address.candidate = None
+
+    def moved(self, address: Hashable, largest: int, overhead: int) -> None:
+        """There is a new socket, or another address of the peer that needs no proof."""
+        self.address.proven, self.address.candidate = address, None
+        self.mtu = MtuSearch(largest)
+        self.overhead = overhead
+        self.largest_probe = 0
 
     def suspect(self, now: float) -> bool:
         """Whether heartbeats are overdue: nothing should be risked on it. A busy path is known so in some 0.15 s."""

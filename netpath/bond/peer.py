@@ -12,7 +12,7 @@ from netpath.bond.addresses import NO_TOKEN, PeerAddress
 from netpath.bond.fec import CODEC
 from netpath.bond.fec.adaptive import policy
 from netpath.bond.fec.groups import Encoder, Policy
-from netpath.bond.frames import Bye, FrameError, Heartbeat, Probe, Reason, Rekey, Type, pack, unpack
+from netpath.bond.frames import SIZES, Bye, FrameError, Heartbeat, Probe, Reason, Rekey, Type, pack, unpack
 from netpath.bond.mtu import MtuSearch
 from netpath.bond.paths import Path, State
 from netpath.bond.rate import Rate
@@ -26,6 +26,7 @@ KEPT = 8 * 1024 * 1024
 """Bytes of data frames of one path that are kept until the peer has reported: what is sent again when it dies."""
 TAIL = 0.005
 """Seconds after the last packet of the device: then a group that has begun ends, and gets its repairs."""
+_DATA = Type.PACKET << 4
 SPREAD = (0.02, 0.5)
 """Seconds: the least and the most that frames wait for earlier ones of their flow."""
 
@@ -56,6 +57,7 @@ class Peer:
         *,
         streams: int = 64,
         correction: Policy | None = None,
+        obfuscate: bool = False,
     ) -> None:
         """`correction`: how many repairs are sent, none unless given."""
         self._random = random
@@ -63,6 +65,7 @@ class Peer:
         """What is sent with."""
         self.paths: dict[int, Path] = {}
         self.sender = Sender(scheduler, Encoder(CODEC, correction or policy("off")))
+        self.sender.pads = self._pads = obfuscate
         self.receiver = Receiver(write)
         self.streams = streams
         self.faulty = 0
@@ -101,7 +104,32 @@ class Peer:
         self._kept.pop(number, None)
         self._choose(now)
 
+    def use(self, session: Session) -> None:
+        """Send with new keys from now on."""
+        self.session = session
+        self.wants_keys = False
+        self.ended = None
+        # Their counters are the old session's, of which there are no more reports.
+        for kept in self._kept.values():
+            kept.trains.clear()
+            kept.size = 0
+
     # What comes in.
+
+    def opened_all(self, path: Path, plaintexts: list[bytes], address: Hashable, session: Session, now: float) -> None:
+        """Authentic plaintexts of one batch."""
+        if address != path.address.proven or path.address.candidate is not None:
+            path.address.arrived(address, newest=True)
+        count = len(plaintexts)
+        path.received += count
+        path.received_bytes += sum(map(len, plaintexts)) + count * (HEAD + TAG + path.overhead)
+        path.heard = now
+        data = self._data
+        for plaintext in plaintexts:
+            if plaintext[0] >= _DATA:
+                data(path, plaintext, now)
+            else:
+                self._mixed(path, plaintext, address, session, now)
 
     def opened(self, path: Path, plaintext: bytes, address: Hashable, session: Session, now: float) -> None:
         """An authentic plaintext that `session` has opened."""
@@ -111,6 +139,10 @@ class Peer:
         if plaintext[0] >= Type.PACKET << 4:
             self._data(path, plaintext, now)
             return
+        self._mixed(path, plaintext, address, session, now)
+
+    def _mixed(self, path: Path, plaintext: bytes, address: Hashable, session: Session, now: float) -> None:
+        """A plaintext that begins with a control frame."""
         try:
             controls, at = unpack(plaintext)
         except FrameError:
@@ -201,19 +233,29 @@ class Peer:
             found.append(self._seal(path, path.address.proven, plaintext, session, now))
         return found
 
-    def farewell(self, now: float) -> list[Datagram]:
-        """This end stops: say so by every path."""
+    def farewell(self, now: float, reason: Reason = Reason.END) -> list[Datagram]:
+        """This end stops: say so by every path. Raises ExpiredError."""
         session = self.session
         if session is None:
             return []
-        bye = pack(Bye(Reason.END))
+        bye = pack(Bye(reason))
         return [
             self._seal(path, path.address.proven, bye, session, now)
             for path in self.paths.values()
             if path.address.proven is not None
         ]
 
+    def tell(self, frame: Rekey, now: float) -> list[Datagram]:
+        """By the path that was heard last. Raises ExpiredError."""
+        paths = [path for path in self.paths.values() if path.address.proven is not None]
+        if self.session is None or not paths:
+            return []
+        path = max(paths, key=lambda path: path.heard)
+        return [self._seal(path, path.address.proven, pack(frame), self.session, now)]
+
     def _seal(self, path: Path, address: Hashable, plaintext: bytes, session: Session, now: float) -> Datagram:
+        if self._pads:
+            plaintext = plaintext.ljust(next((size for size in SIZES if size >= len(plaintext)), 0), b"\0")
         data = session.seal(path.number, plaintext, now)
         path.sent(len(data) + path.overhead, now)
         self.sender.scheduler.extra(path.number, len(data) + path.overhead, now)
@@ -224,6 +266,8 @@ class Peer:
     def _choose(self, now: float) -> None:
         """Paths that may carry data now; what was under way on others is sent again."""
         usable = [path for path in self.paths.values() if path.usable(now)]
+        # One whose largest datagram is not known yet would make every packet small, for the whole bond.
+        usable = [path for path in usable if path.mtu.known] or usable
         lost = self.sender.outlets.keys() - {path.number for path in usable}
         self._use(usable)
         for number in lost:

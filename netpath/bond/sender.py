@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from netpath.bond.dataframes import COPY, FLOWS, HEAD, HEADER, LOOSE, NUMBERS, ORDERS, PACKET, PARTIAL, SLICE, flow_of
 from netpath.bond.fec.groups import Encoder, Repair
 from netpath.bond.fec.repair import OVERHEAD
+from netpath.bond.frames import padded
 from netpath.bond.schedule import Mode, Scheduler
 from netpath.bond.session import Session
 from netpath.bond.slices import NEEDS_CSUM, VNET, Head, SliceError, plan
@@ -72,6 +73,8 @@ class Sender:
         self.encoder = encoder
         self.repairs = 0
         """REPAIR frames that were sent."""
+        self.pads = False
+        """Whether sizes are hidden."""
         self._orders = [0] * FLOWS
 
     def room(self) -> int:
@@ -202,8 +205,14 @@ class Sender:
         return first << 72 | order << 48 | flow << 32 | number
 
     def _train(self, path: int, frames: list[bytes], segment: int, session: Session, now: float) -> Train:
-        buffers = session.seal_all(path, frames, now)
-        overhead = self.outlets[path].overhead * len(frames)
+        outlet = self.outlets[path]
+        if self.pads:
+            plaintexts = padded(frames, outlet.room - WIRE_HEAD - TAG)
+            segment = WIRE_HEAD + len(plaintexts[0]) + TAG
+            buffers = session.seal_all(path, plaintexts, now)
+        else:
+            buffers = session.seal_all(path, frames, now)
+        overhead = outlet.overhead * len(frames)
         return Train(path, buffers, segment, sum(map(len, buffers)) + overhead, frames)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from netpath.bond import noise
-from netpath.bond.handshake import NO_PSK, VERSIONS, Answer, Cipher, HandshakeError, Responder, agreed
+from netpath.bond.handshake import NO_PSK, VERSIONS, Answer, Cipher, HandshakeError, Responder, addressed, agreed
 from netpath.bond.session import Session
 
 LINGER = 10.0
@@ -48,6 +48,11 @@ class Standing:
     run: bytes = b""
     """Of the current session."""
     seen: dict[bytes, None] = field(default_factory=dict)
+    own_run: bytes = b""
+    """Our run as this client is told it; empty: that of the process."""
+    unconfirmed: int = 0
+    """Handshakes since one was last confirmed."""
+    unconfirmed_since: float = 0.0
 
 
 class ServerSessions:
@@ -76,6 +81,8 @@ class ServerSessions:
         """Initiations that were dropped."""
         self.strangers = 0
         """Of those, authentic ones of keys that are not known here: a client that is missing in the configuration."""
+        self.stranger = b""
+        """The last such key."""
 
     def configure(self, clients: Mapping[bytes, Client]) -> list[Client]:
         """Public key -> client; those that were there keep their sessions. Returns clients whose sessions ended."""
@@ -99,6 +106,7 @@ class ServerSessions:
             standing = self._standings.get(responder.client)
             if standing is None:
                 self.strangers += 1
+                self.stranger = responder.client
                 raise HandshakeError("a client that is not known here")
             if responder.fresh in standing.seen:
                 raise HandshakeError("an initiation that was here before")
@@ -116,7 +124,7 @@ class ServerSessions:
             version=version,
             newest=VERSIONS[1],
             cipher=cipher,
-            run=self.run,
+            run=standing.own_run or self.run,
             streams=min(client.streams, offer.streams),
             mtu=self._mtu,
             client=client.addresses,
@@ -124,6 +132,9 @@ class ServerSessions:
         )
         response, keys = responder.response(answer, client.psk, number, path)
         session = Session(keys, number, responder.number, now)
+        if not standing.unconfirmed:
+            standing.unconfirmed_since = now
+        standing.unconfirmed += 1
         standing.pending[number] = session
         standing.runs[number] = offer.run
         self._sessions[number] = standing, session
@@ -142,15 +153,35 @@ class ServerSessions:
         return found
 
     def authentic(self, standing: Standing, session: Session, now: float) -> bool:
-        """`session` has opened a datagram. True when that has made it the client's session."""
+        """`session` has opened a datagram. True when that has made it the client's session.
+
+        When the client has begun anew (`run`), what it sent before belongs to another counting: those keys are dropped.
+        """
         if session.number not in standing.pending:
             return False
         del standing.pending[session.number]
         if standing.previous is not None:
             self._remove(standing, standing.previous)
         standing.previous, standing.current, standing.replaced = standing.current, session, now
-        standing.run = standing.runs.pop(session.number)
+        run = standing.runs.pop(session.number)
+        if run != standing.run and standing.previous is not None:
+            self._remove(standing, standing.previous)
+        standing.run, standing.unconfirmed = run, 0
         return True
+
+    def addressed(self, datagram: bytes) -> bool:
+        """Whether the sender of an initiation knows our public key. All others are strangers who guess."""
+        return addressed(datagram, self._public)
+
+    def renew(self, standing: Standing) -> None:
+        """What was kept of the client is void: its sessions end, and a next one begins a new counting."""
+        for session in (*standing.pending.values(), standing.previous, standing.current):
+            if session is not None:
+                self._sessions.pop(session.number, None)
+        standing.pending.clear()
+        standing.runs.clear()
+        standing.previous = standing.current = None
+        standing.own_run = self._random(8)
 
     def standings(self) -> Sequence[Standing]:
         """All clients, in the order of the configuration."""

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 from netpath.bond.handshake import Cipher, Keys
 from netpath.bond.replay import ReplayWindow
-from netpath.bond.wire import HEAD, Kind, pack_head, unpack_head
+from netpath.bond.wire import COUNTERS, HEAD, LEAST, PATHS, Kind, pack_head, unpack_head
 
 REKEY_TIME = 120.0
 SEND_TIME = 180.0
@@ -34,6 +34,7 @@ class Session:
         """What the peer puts into the heads of what it sends."""
         self.peer_number = peer_number
         self.version = keys.version
+        self.cipher = keys.cipher
         self.born = now
         self.confirmed = False
         """Whether the peer has shown that it has the keys too."""
@@ -90,6 +91,52 @@ class Session:
         window.enter(counter)
         self.confirmed = True
         return plaintext
+
+    def open_all(self, data: memoryview, segment: int, at: int, first: int, now: float) -> tuple[list[bytes], int, int]:
+        """Open datagrams of `segment` bytes (the last of `data` may be shorter), from the one at `at` on, as long as
+        their heads are alike: `first` is the first one's, as a number, without the counter.
+
+        (plaintexts, how many were not authentic or here before, where the next datagram begins).
+        """
+        path = first & PATHS - 1
+        window = self._windows.get(path)
+        new = window is None
+        if window is None:
+            window = ReplayWindow()
+        opening, size, refused = self._open, len(data), 0
+        found: list[bytes] = []
+        late = now - self.born > OPEN_TIME
+        while at < size:
+            end = at + segment
+            if end > size:
+                end = size
+                if end - at < LEAST:
+                    break
+            head = data[at : at + HEAD]
+            value = int.from_bytes(head, "big")
+            if value >> 48 != first:
+                break
+            counter = value & COUNTERS - 1
+            if late or (counter <= window.highest and not window.fresh(counter)):
+                refused += 1
+                at = end
+                continue
+            try:
+                found.append(opening(head, data[at + HEAD : end], None))
+            except InvalidTag:
+                refused += 1
+                at = end
+                continue
+            at = end
+            if counter == window.highest + 1:
+                window.highest = counter
+            else:
+                window.enter(counter)
+        if found:
+            self.confirmed = True
+            if new:  # only now: numbers of paths that a stranger invents must not fill the memory
+                self._windows[path] = window
+        return found, refused, at
 
     def sent(self, path: int) -> int:
         """How many datagrams of `path` were sealed: the next one's counter."""

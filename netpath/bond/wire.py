@@ -49,8 +49,8 @@ class Veil:
     HANDSHAKE = 16
     """Bytes of a handshake datagram that are veiled: the head and what is constant after it."""
 
-    def __init__(self, server_public: bytes, psk: bytes) -> None:
-        key = hashlib.sha256(b"NetPath bond head" + server_public + psk).digest()
+    def __init__(self, server_public: bytes) -> None:
+        key = hashlib.sha256(b"NetPath bond head" + server_public).digest()
         # A mode without an IV, of one block at a time: exactly the block cipher that is wanted here.
         self._update = Cipher(algorithms.AES(key), modes.ECB()).encryptor().update
 
@@ -63,3 +63,27 @@ class Veil:
         mask = int.from_bytes(self.mask(datagram)[:length], "big")
         head = int.from_bytes(datagram[:length], "big") ^ mask
         return head.to_bytes(length, "big") + datagram[length:]
+
+    def reveal(self, data: memoryview, segment: int) -> None:
+        """Unveil, in place, the heads of datagrams of `segment` bytes, the last of which may be shorter."""
+        size = len(data)
+        ends = [min(at + segment, size) for at in range(0, size, segment)]
+        if ends[-1] - (len(ends) - 1) * segment < LEAST:
+            ends.pop()
+        masks = self._update(b"".join([data[end - 16 : end] for end in ends]))
+        for n in range(len(ends)):
+            at, mask = n * segment, int.from_bytes(masks[n * 16 : n * 16 + HEAD], "big")
+            value = int.from_bytes(data[at : at + HEAD], "big") ^ mask
+            data[at : at + HEAD] = value.to_bytes(HEAD, "big")
+            if value >> 60 & 0xF != Kind.DATA and ends[n] - at >= LEAST + self.HANDSHAKE:
+                for i in range(HEAD, self.HANDSHAKE):
+                    data[at + i] ^= masks[n * 16 + i]
+
+    def hide(self, buffers: list[bytes]) -> list[bytes]:
+        """Veil data datagrams: head and sealed rest of each, one after another."""
+        masks = self._update(b"".join([sealed[-16:] for sealed in buffers[1::2]]))
+        found = list(buffers)
+        for n in range(0, len(buffers), 2):
+            mask = int.from_bytes(masks[n * 8 : n * 8 + HEAD], "big")
+            found[n] = (int.from_bytes(buffers[n], "big") ^ mask).to_bytes(HEAD, "big")
+        return found

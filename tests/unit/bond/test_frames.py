@@ -56,7 +56,7 @@ def test_garbage_is_an_error_or_frames_and_nothing_else(plaintext: bytes) -> Non
         assert len(frames) <= len(plaintext)
 
 
-@pytest.mark.parametrize("first", [0x50, 0x70, 0xB0, 0xF0, 0x21, 0x38, 0x4F])
+@pytest.mark.parametrize("first", [0x60, 0x55, 0x70, 0xB0, 0xF0, 0x21, 0x38, 0x4F])
 def test_unknown_types_and_flags_are_errors(first: int) -> None:
     with pytest.raises(FrameError, match="unknown"):
         unpack(bytes([first, 0, 0, 0]))

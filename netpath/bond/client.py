@@ -1,0 +1,432 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The router's side of a bond: one process for one `settings.BondClient`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from netpath.bond import inner, noise, status, transport
+from netpath.bond.clientside import ClientSessions
+from netpath.bond.control import Control
+from netpath.bond.engine import Engine, Greeting, Place, Valve
+from netpath.bond.handshake import NO_PSK, Answer
+from netpath.bond.links import OVERHEAD
+from netpath.bond.lookups import Interface, Names, Tracker, wanted
+from netpath.bond.loop import Loop
+from netpath.bond.paths import State
+from netpath.bond.peer import Peer
+from netpath.bond.process import Device, Inbox, Signals, Surroundings
+from netpath.bond.session import ExpiredError, Session
+from netpath.bond.streams import STREAMS, Stream, Streams, chosen, largest
+from netpath.bond.troubles import Seen, client_problem
+from netpath.bond.tun import TunError
+from netpath.bond.wire import Kind
+from netpath.bonding import BondClient
+from netpath.tracker.journal import Log
+
+LOOK = 1.0
+"""Seconds between two looks at devices, names and what is wrong."""
+SILENCE = 0.7
+"""Seconds without any path until the server is asked for a new session: it may have been started anew."""
+CONFIRM = 1.0
+"""Seconds for a new session to bring something: else the server has forgotten it."""
+PACKETS = 32
+"""That are taken from the device before the sockets have their turn."""
+
+
+class Client(Engine[None]):
+    """`run` until a signal ends it."""
+
+    def __init__(
+        self,
+        settings: BondClient,
+        surroundings: Surroundings,
+        log: Log,
+        *,
+        control: Path,
+        tracker: Path | None = None,
+        mark: int = 0,
+        reload: Callable[[], BondClient | None] | None = None,
+    ) -> None:
+        """`mark`: of all datagrams. `tracker`: the socket of NetPath's. `reload` gives settings, None: keep the old.
+
+        Raises TunError, OSError.
+        """
+        super().__init__(Loop(), log, transport.veil(settings.transport, settings.server_key))
+        now = time.monotonic()
+        self._settings = settings
+        self._reload = reload
+        self._began = now
+        self._public = b""
+        self._device = Device(settings.device, self.loop, log, surroundings, self._pump)
+        self._inbox = Inbox(self.loop)
+        self._signals = Signals(self.loop, self._hang_up)
+        self._interfaces: Sequence[Interface] | None = None
+        self._tracker = Tracker(tracker, self._inbox, self._tracked) if tracker is not None else None
+        self._no_tracker = tracker is None
+        self._streams = Streams(mark, settings.ports, self._stream_opened, self._stream_closing)
+        self._names = Names(settings.servers, self._inbox, self._look)
+        self._rates = status.Rates()
+        self._look_at = self._due = now
+        self._problem: str | None = "it has just begun"
+        self._state, self._state_since = "connecting", now
+        self._mtu = settings.mtu or transport.MTU
+        self._totals: dict[str, int] = {}
+        self._open: dict[int, Stream] = {}
+        """Those that have a socket."""
+        self._peer = self._make_peer()
+        self._valve = Valve(self._peer, now)
+        self._begin(now)
+        self._control = Control(control, self.loop, log, self._status)
+
+    def run(self) -> None:
+        """Returns when a signal came; everything is undone then."""
+        try:
+            self.loop.run(self._tick)
+        finally:
+            self._end(time.monotonic())
+
+    # What comes in.
+
+    def _session_of(self, number: int, now: float) -> tuple[None, Session] | None:
+        session = self._sessions.of(number, now)
+        return None if session is None else (None, session)
+
+    def _opened(
+        self, found: tuple[None, Session], path: int, plaintexts: list[bytes], place: Place, now: float
+    ) -> None:
+        if (known := self._peer.paths.get(path)) is not None:
+            self._peer.opened_all(known, plaintexts, place, found[1], now)
+
+    def _handshake(self, greeting: Greeting, now: float) -> None:
+        if greeting.kind != Kind.RESPONSE:
+            self.unknown += 1
+            return
+        before = self._sessions.answer
+        session = self._sessions.respond(greeting.datagram, now)
+        answer = self._sessions.answer
+        if session is None or answer is None:
+            return
+        if before is not None and before.run != answer.run:
+            self.log("notice", f"{self._settings.name}: the server has begun anew")
+            self._new_peer(now)
+        self._peer.use(session)
+        self._last_up = now
+        self._due = now
+        if before is None or before != answer:
+            self._answered(answer, now)
+
+    def _batches_done(self, now: float) -> None:
+        peer = self._peer
+        peer.finish(now)
+        if (late := peer.receiver.due()) is not None and late < self._due:
+            self._due = late
+
+    # What goes out.
+
+    def _pump(self, now: float) -> None:
+        peer, read, valve = self._peer, self._device.read, self._valve
+        for _ in range(PACKETS):
+            if valve.opens(now) > now:
+                return
+            buffer = read(now)
+            if buffer is None:
+                return
+            try:
+                trains = peer.packet(buffer, now)
+            except ExpiredError:
+                self._expired(now)
+                return
+            self.send_trains(peer, trains, now)
+
+    # Time.
+
+    def _tick(self, now: float) -> float:
+        due = self._sessions.due(now) if self._open else None
+        if due is not None and due <= now:
+            self._ask(now)
+            due = self._sessions.due(now)
+        if self._due <= now:
+            self._tick_peer(now)
+        if self._look_at <= now:
+            self._look(now)
+        opens = self._valve.opens(now)
+        self._device.listen(opens <= now)
+        found = min(self._due, self._look_at, due or self._look_at)
+        return min(found, opens) if opens > now else found
+
+    def _tick_peer(self, now: float) -> None:
+        peer = self._peer
+        try:
+            datagrams, trains = peer.tick(now)
+        except ExpiredError:
+            self._expired(now)
+            datagrams, trains = [], []
+        self.send(peer, datagrams, trains, now)
+        self._due = max(peer.due(now), now + 0.001)
+        if any(path.state is State.UP for path in peer.paths.values()):
+            self._last_up = now
+        current = self._sessions.current
+        forgotten = current is not None and not current.confirmed and now - current.born > CONFIRM
+        if forgotten or now - self._last_up > SILENCE or peer.wants_keys:
+            peer.wants_keys = False
+            self._sessions.rekey(now)
+        if peer.ended is not None:
+            self._ended(peer, now)
+
+    def _ask(self, now: float) -> None:
+        """A round of initiations: one of each link first, other streams the next time."""
+        streams = chosen(list(self._open.values()), self._asked)
+        self._asked += 1
+        places = {stream.number: stream.place for stream in streams}
+        for number, datagram in self._sessions.round(list(places), now):
+            if (place := places[number]) is not None:
+                self.send_handshake(place, datagram, now)
+
+    def _expired(self, now: float) -> None:
+        """The keys are too old: nothing is sent until there are new ones."""
+        self._peer.session = None
+        self._sessions.rekey(now)
+
+    def _ended(self, peer: Peer, now: float) -> None:
+        """The server has said so."""
+        refused = " by its configuration" if peer.ended == 2 else ""
+        self.seldom("warning", f"{self._settings.name}: the server has ended the bond{refused}", now)
+        peer.ended, peer.session = None, None
+        self._sessions.forget()
+        for path in peer.paths.values():
+            path.heard = min(path.heard, now - SILENCE)
+        self._due = now
+
+    def _look(self, now: float) -> None:
+        """What is looked at once a second."""
+        self._look_at = now + LOOK
+        self._names.tick(self._connected, now)
+        most = self._sessions.answer.streams if self._sessions.answer is not None else STREAMS
+        self._streams.want(wanted(self._settings, self._interfaces or (), most))
+        for gone in self._peer.paths.keys() - self._streams.active.keys():
+            self._peer.drop_path(gone, now)
+        endpoints = self._names.endpoints
+        self._streams.check(endpoints, self._is_up, now)
+        self._rates.sample(self._peer.paths, now)
+        self._resize(now)
+        if (retry := self._device.tick(now)) is not None:
+            self._look_at = min(self._look_at, retry)
+        self._judge(now)
+
+    # Links.
+
+    def _tracked(self, interfaces: Sequence[Interface] | None, now: float) -> None:
+        """The tracker has said which interfaces there are."""
+        if interfaces is None:
+            if self._settings.automatic and not self._no_tracker:
+                self.log("warning", f"{self._settings.name}: the tracker does not answer; links stay as they are")
+            self._no_tracker = True
+            return
+        self._no_tracker = False
+        self._interfaces = interfaces
+        self._look(now)
+
+    def _is_up(self, number: int) -> bool:
+        path = self._peer.paths.get(number)
+        return path is not None and path.state is State.UP
+
+    def _stream_opened(self, stream: Stream) -> None:
+        assert stream.socket is not None
+        if stream.number not in self._open:
+            self.listen(stream.socket)
+        self._open[stream.number] = stream
+        self._place(stream, time.monotonic())
+
+    def _stream_closing(self, stream: Stream) -> None:
+        now = time.monotonic()
+        assert stream.socket is not None
+        self._open.pop(stream.number, None)
+        if (path := self._peer.paths.get(stream.number)) is not None:
+            path.lost(now)
+            self._due = now
+        self.forget(stream.socket)
+        if stream.problem is not None:
+            self.log("warning", f"{self._settings.name}: link {stream.link.name}: {stream.problem}")
+
+    def _place(self, stream: Stream, now: float) -> None:
+        """The peer's path for a stream."""
+        assert stream.socket is not None
+        size, overhead = largest(stream), OVERHEAD[stream.socket.sock.family]
+        path = self._peer.paths.get(stream.number)
+        if path is None:
+            self._peer.add_path(stream.number, stream.place, size, overhead, now, cap=stream.link.cap)
+        else:
+            path.moved(stream.place, size, overhead)
+        self._due = now
+
+    # The session and what it says.
+
+    def _begin(self, now: float) -> None:
+        """With nothing known of the server."""
+        settings = self._settings
+        static = X25519PrivateKey.from_private_bytes(settings.private_key)
+        self._public = noise.public_bytes(static)
+        self._sessions = ClientSessions(
+            static,
+            settings.server_key,
+            os.urandom,
+            psk=settings.preshared_key or NO_PSK,
+            ciphers=transport.ciphers(settings.transport, _processor()),
+        )
+        self._seen = Seen(now)
+        self._asked = 0
+        self._last_up = now
+        self._new_peer(now)
+
+    def _make_peer(self) -> Peer:
+        settings = self._settings.transport
+        return transport.peer(settings, os.urandom, self._device.write)
+
+    def _new_peer(self, now: float) -> None:
+        """All counting begins anew."""
+        for name, count in status.figures(self._peer).items():
+            self._totals[name] = self._totals.get(name, 0) + count
+        self._peer = self._make_peer()
+        self._valve = Valve(self._peer, now)
+        for stream in self._open.values():
+            self._place(stream, now)
+        self._due = now
+
+    def _answered(self, answer: Answer, now: float) -> None:
+        """The server has told something new."""
+        self.log("info", f"{self._settings.name}: keys agreed with the server, {status.cipher_name(answer.cipher)}")
+        self._mtu = self._settings.mtu or min(self._mtu, answer.mtu)
+        self._device.configure(self._addresses(), self._mtu, now)
+
+    def _addresses(self) -> list[str]:
+        answer = self._sessions.answer
+        return list(self._settings.addresses) or [inner.text(found) for found in (answer.client if answer else ())]
+
+    def _resize(self, now: float) -> None:
+        """The MTU follows the paths."""
+        answer = self._sessions.answer
+        if self._settings.mtu is not None or answer is None or (fits := transport.fitting([self._peer])) is None:
+            return
+        if (size := min(fits, answer.mtu)) != self._mtu:
+            self._mtu = size
+            self._device.configure(self._addresses(), size, now)
+
+    @property
+    def _connected(self) -> bool:
+        return self._peer.session is not None and not self._peer.sender.scheduler.empty
+
+    def _judge(self, now: float) -> None:
+        """State and problem, and a line of the log when they change."""
+        problem = client_problem(
+            self._settings,
+            self._public,
+            connected=self._connected,
+            streams=list(self._streams.active.values()),
+            names=self._names,
+            seen=self._seen.of(self._sessions, self._peer, now),
+            tracker_missing=self._settings.automatic and self._no_tracker and self._interfaces is None,
+            now=now,
+        )
+        problem = self._device.problem or problem
+        state = "up" if self._connected else "down" if self._sessions.answer is not None else "connecting"
+        if state != self._state:
+            self.log("notice", f"{self._settings.name} is {state} (was {self._state})")
+            self._state, self._state_since = state, now
+        if problem != self._problem:
+            if problem is not None:
+                self.log("warning", f"{self._settings.name}: {problem}")
+            self._problem = problem
+
+    # Settings, status, end.
+
+    def _hang_up(self, now: float) -> None:
+        """SIGHUP."""
+        settings = self._reload() if self._reload is not None else None
+        if settings is None or settings == self._settings:
+            return
+        before, self._settings = self._settings, settings
+        if _of_links(before) != _of_links(settings):
+            self.log("notice", f"{settings.name}: new settings of more than links: the bond begins anew")
+            self._bye(now)
+            self._streams.close()
+            self._streams = Streams(self._streams.mark, settings.ports, self._stream_opened, self._stream_closing)
+            self._names = Names(settings.servers, self._inbox, self._look)
+            self._veil = transport.veil(settings.transport, settings.server_key)
+            self._begin(now)
+        self._look(now)
+
+    def _status(self, now: float) -> dict[str, Any]:
+        settings, answer = self._settings, self._sessions.answer
+        links = {stream.number: (stream.link.name, stream.link.device) for stream in self._streams.active.values()}
+        row = status.row(
+            "server",
+            settings.server_key,
+            (self._state, status.epoch(self._state_since, now), self._problem),
+            answer.cipher if answer else None,
+            [inner.text(found) for found in (answer.server if answer else ())],
+        )
+        counts = {name: count + self._totals.get(name, 0) for name, count in status.figures(self._peer).items()}
+        paths = status.path_rows(self._peer, self._rates, links, now)
+        return {
+            **status.base(settings, self._public, self._mtu, self._began, now),
+            "problem": self._problem,
+            "rejected": self._sessions.rejected,
+            "strangers": 0,
+            "peers": [{**row, **counts, "paths": paths}],
+        }
+
+    def _bye(self, now: float) -> None:
+        try:
+            self.send(self._peer, self._peer.farewell(now), [], now)
+        except ExpiredError:
+            self.log("debug", "the keys are too old to take leave")
+
+    def _end(self, now: float) -> None:
+        self._bye(now)
+        if self._tracker is not None:
+            self._tracker.stop()
+        self._streams.close()
+        self._control.close()
+        self._signals.close()
+        self._device.close()
+        self.loop.close()
+
+
+def main(
+    settings: BondClient,
+    surroundings: Surroundings,
+    log: Log,
+    *,
+    control: Path,
+    tracker: Path | None = None,
+    mark: int = 0,
+    reload: Callable[[], BondClient | None] | None = None,
+) -> int:
+    """Run until SIGTERM or SIGINT. The exit code: 1 when it could not begin."""
+    try:
+        client = Client(settings, surroundings, log, control=control, tracker=tracker, mark=mark, reload=reload)
+    except (TunError, OSError) as error:
+        log("error", f"{settings.name}: {error}")
+        return 1
+    client.run()
+    return 0
+
+
+def _of_links(settings: BondClient) -> BondClient:
+    """Without what can change while the bond runs."""
+    return replace(settings, links=(), automatic=False, streams=1)
+
+
+def _processor() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What client and server do alike: batches of sockets -> sessions -> peers, trains of peers -> sockets. Hot.
+
+What comes is dropped, without an answer and as cheaply as can be, until a session has opened it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+from netpath.bond.links import NOWHERE, Address, Link
+from netpath.bond.loop import Loop
+from netpath.bond.peer import Datagram, Peer
+from netpath.bond.sender import Train
+from netpath.bond.session import Session
+from netpath.bond.wire import HEAD, LEAST, MOST, Kind, Veil
+from netpath.tracker.journal import Log
+
+BATCHES = 16
+"""Reads of one socket before others have their turn."""
+HOLD = 0.5
+"""Seconds for which packets wait when there is no path: a failover takes less, and what is older is of no use."""
+_DATA = int(Kind.DATA)
+_QUIET = 60.0
+"""Seconds between two log lines of one kind."""
+
+Owner = TypeVar("Owner")
+
+
+class Place(NamedTuple):
+    """Where datagrams of a path go, and where they leave from."""
+
+    link: Link
+    address: Address
+    local: bytes = NOWHERE
+
+
+class Greeting(NamedTuple):
+    """An initiation or response."""
+
+    kind: int
+    path: int
+    datagram: bytes
+    place: Place
+    """Where it comes from."""
+
+
+class Valve:
+    """Back-pressure of one peer: when the next packet may be taken for it."""
+
+    __slots__ = ("_last", "_peer")
+
+    def __init__(self, peer: Peer, now: float) -> None:
+        self._peer = peer
+        self._last = now
+        """When there was a path."""
+
+    def opens(self, now: float) -> float:
+        """Which may be long ago. Without a path, packets wait for a moment, and are then dropped."""
+        found = self._peer.sender.scheduler.opens()
+        if found is None:
+            return self._last + HOLD
+        self._last = now
+        return found
+
+
+class Engine(ABC, Generic[Owner]):
+    """Client and server fill in the four abstract methods; an owner is who sessions belong to."""
+
+    def __init__(self, loop: Loop, log: Log, veil: Veil | None) -> None:
+        self.loop = loop
+        self.log = log
+        self._veil = veil
+        self.unknown = 0
+        """Datagrams that were dropped unopened: too short, too long, of no session or kind that is known."""
+        self.refused = 0
+        """Datagrams of a session that were not authentic, or were here before."""
+        self._spoken: dict[str, float] = {}
+
+    @abstractmethod
+    def _session_of(self, number: int, now: float) -> tuple[Owner, Session] | None:
+        """Whose a datagram for `number` is."""
+
+    @abstractmethod
+    def _opened(
+        self, found: tuple[Owner, Session], path: int, plaintexts: list[bytes], place: Place, now: float
+    ) -> None:
+        """Authentic plaintexts of one path, opened by what `_session_of` gave."""
+
+    @abstractmethod
+    def _handshake(self, greeting: Greeting, now: float) -> None:
+        """An initiation or response; nothing of it was looked at."""
+
+    @abstractmethod
+    def _batches_done(self, now: float) -> None:
+        """A socket has been read: what is whole goes to the device."""
+
+    # What comes in.
+
+    def listen(self, link: Link) -> None:
+        """Read this socket from now on."""
+        self.loop.add(link, lambda now: self._readable(link, now))
+
+    def forget(self, link: Link) -> None:
+        """No more, and close it."""
+        self.loop.remove(link)
+        link.close()
+
+    def _readable(self, link: Link, now: float) -> None:
+        for _ in range(BATCHES):
+            try:
+                batch = link.receive()
+            except OSError as error:
+                self.seldom("error", f"a socket cannot be read: {error.strerror}", now)
+                return
+            if batch is None:
+                break
+            self._batch(batch.data, batch.segment, Place(link, batch.address, batch.local), now)
+            if link.fileno() < 0:  # what came has closed it
+                break
+        self._batches_done(now)
+
+    def _batch(self, data: memoryview, segment: int, place: Place, now: float) -> None:
+        size = len(data)
+        if not LEAST <= segment <= MOST:
+            self.unknown += 1
+            return
+        if self._veil is not None:
+            self._veil.reveal(data, segment)
+        at = 0
+        while at < size:
+            if size - at < LEAST:
+                self.unknown += 1
+                return
+            first = int.from_bytes(data[at : at + HEAD], "big") >> 48
+            kind = first >> 12 & 0xF
+            if kind == _DATA:
+                found = self._session_of(first >> 16, now)
+                if found is None:
+                    self.unknown += 1
+                    at += segment
+                    continue
+                plaintexts, refused, at = found[1].open_all(data, segment, at, first, now)
+                self.refused += refused
+                if plaintexts:
+                    self._opened(found, first & 0xFFF, plaintexts, place, now)
+            elif kind < _DATA:
+                self._handshake(Greeting(kind, first & 0xFFF, bytes(data[at : at + segment]), place), now)
+                at += segment
+            else:
+                self.unknown += 1
+                at += segment
+
+    # What goes out.
+
+    def send(self, peer: Peer, datagrams: Sequence[Datagram], trains: Sequence[Train], now: float) -> None:
+        """What a peer's `tick` gave."""
+        for _, place, data in datagrams:
+            assert isinstance(place, Place)
+            self._send(place, [data if self._veil is None else self._veil.veiled(data)], len(data), 1, now)
+        if trains:
+            self.send_trains(peer, trains, now)
+
+    def send_trains(self, peer: Peer, trains: Sequence[Train], now: float) -> None:
+        """What a packet became."""
+        paths, veil = peer.paths, self._veil
+        for path, buffers, segment, _, _ in trains:
+            if (found := paths.get(path)) is None or (place := found.address.proven) is None:
+                continue  # it went while the packet was made: the peer sends such again
+            assert isinstance(place, Place)
+            self._send(place, buffers if veil is None else veil.hide(buffers), segment, 2, now)
+
+    def send_handshake(self, place: Place, datagram: bytes, now: float) -> None:
+        """An initiation or response."""
+        veil = self._veil
+        self._send(place, [datagram if veil is None else veil.veiled(datagram, veil.HANDSHAKE)], len(datagram), 1, now)
+
+    def _send(self, place: Place, buffers: Sequence[bytes], segment: int, each: int, now: float) -> None:
+        link, address, local = place
+        if link.fileno() < 0:
+            return  # closed; its path is going down
+        try:
+            link.send(buffers, segment, address, each, local)
+        except OSError as error:
+            self.seldom("error", f"nothing can be sent to {address[0]}: {error.strerror}", now)
+
+    def seldom(self, level: str, message: str, now: float, *, about: str = "") -> None:
+        """Log, but lines about one thing once a minute at most."""
+        key = about or message
+        if now - self._spoken.get(key, -_QUIET) >= _QUIET:
+            if len(self._spoken) >= 256:
+                self._spoken.clear()
+            self._spoken[key] = now
+            self.log(level, message)

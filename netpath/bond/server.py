@@ -1,0 +1,404 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The far end of bonds: one process for one `settings.BondServer`, many clients."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from netpath.bond import inner, noise, status, transport, troubles
+from netpath.bond.clients import IDLE_PATH, Served, prefixes, told
+from netpath.bond.control import Control
+from netpath.bond.engine import Engine, Greeting, Place
+from netpath.bond.frames import Reason, Rekey
+from netpath.bond.handshake import Cipher
+from netpath.bond.inner import Table
+from netpath.bond.limits import HandshakeLimits
+from netpath.bond.links import OVERHEAD, listening
+from netpath.bond.loop import Loop
+from netpath.bond.peer import Peer
+from netpath.bond.process import Device, Signals, Surroundings
+from netpath.bond.serverside import ServerSessions
+from netpath.bond.session import ExpiredError, Session
+from netpath.bond.tun import TunError
+from netpath.bond.wire import Kind
+from netpath.bonding import BondPeer, BondServer
+from netpath.tracker.journal import Log
+
+LOOK = 1.0
+"""Seconds between two looks at what is wrong, and at what can be forgotten."""
+GONE = 190.0
+"""Seconds of silence after which a client that did not take leave is forgotten: its keys are dead by then."""
+PACKETS = 64
+"""That are taken from the device before the sockets have their turn."""
+_VNET = 10
+_OURS = object()
+"""Owner of the server's own inner addresses."""
+
+
+class Server(Engine[Served]):
+    """`run` until a signal ends it."""
+
+    def __init__(
+        self,
+        settings: BondServer,
+        surroundings: Surroundings,
+        log: Log,
+        *,
+        control: Path,
+        reload: Callable[[], BondServer | None] | None = None,
+    ) -> None:
+        """`reload` gives settings when SIGHUP comes; None: keep the old ones. Raises TunError, OSError."""
+        static = X25519PrivateKey.from_private_bytes(settings.private_key)
+        self._public = noise.public_bytes(static)
+        super().__init__(Loop(), log, transport.veil(settings.transport, self._public))
+        now = time.monotonic()
+        self._settings = settings
+        self._reload = reload
+        self._began = now
+        self._mtu = settings.mtu or transport.MTU
+        self._sessions = ServerSessions(
+            static,
+            os.urandom,
+            addresses=[inner.parse(address)[0] for address in settings.inner],
+            mtu=self._mtu,
+            ciphers=transport.ciphers(settings.transport, "") if settings.transport.ciphers else tuple(Cipher),
+        )
+        self._limits = HandshakeLimits(now)
+        self._served: dict[bytes, Served] = {}
+        """By public key."""
+        self._table: Table[object] = Table(())
+        self._touched: dict[int, Served] = {}
+        """Whose datagrams the batch had."""
+        self._alarms: list[tuple[float, int, Served]] = []
+        """Heap: when whose peer has something to do; entries that are too early do no harm."""
+        self._order = itertools.count()
+        self._only: Served | None = None
+        """The client, when there is one alone: then what it cannot take is left in the device."""
+        self._look_at = now
+        self._problem: str | None = None
+        self._stranger: tuple[float, str] | None = None
+        self._unroutable = 0
+        """Packets for nobody that is there."""
+        self._device = Device(settings.device, self.loop, log, surroundings, self._pump)
+        self._signals = Signals(self.loop, self._hang_up)
+        self._configure(settings, now)
+        for link in listening(settings.addresses, settings.port, settings.ports):
+            self.listen(link)
+        self._control = Control(control, self.loop, log, self._status)
+        log("notice", f"{settings.name}: listens on UDP port {settings.port}, {settings.ports} in a row")
+
+    def run(self) -> None:
+        """Returns when a signal came; everything is undone then."""
+        try:
+            self.loop.run(self._tick)
+        finally:
+            self._end(time.monotonic())
+
+    # What comes in.
+
+    def _session_of(self, number: int, now: float) -> tuple[Served, Session] | None:
+        found = self._sessions.of(number, now)
+        return None if found is None else (self._served[found[0].client.public], found[1])
+
+    def _opened(
+        self, found: tuple[Served, Session], path: int, plaintexts: list[bytes], place: Place, now: float
+    ) -> None:
+        served, session = found
+        standing = served.standing
+        if session.number in standing.pending:
+            self._confirmed(served, session, now)
+        peer = served.peer
+        if peer is None:
+            return
+        known = peer.paths.get(path)
+        if known is None:
+            known = served.new_path(peer, path, OVERHEAD[place.link.sock.family], now)
+            if known is None:
+                return
+            self._alarm(served, now)
+        self._touched[id(served)] = served
+        peer.opened_all(known, plaintexts, place, session, now)
+
+    def _handshake(self, greeting: Greeting, now: float) -> None:
+        host = greeting.place.address[0]
+        if greeting.kind != Kind.INITIATION or not self._sessions.addressed(greeting.datagram):
+            self.unknown += 1
+            return
+        if not self._limits.allow(host, now):
+            self.seldom("warning", f"more handshakes than are allowed come from {host}", now, about="limits")
+            return
+        strangers = self._sessions.strangers
+        answered = self._sessions.initiate(greeting.datagram, greeting.path, now)
+        if answered is not None:
+            self.send_handshake(greeting.place, answered[1], now)
+        elif self._sessions.strangers > strangers:
+            text = troubles.stranger(self._sessions.stranger, status.written(greeting.place.address))
+            self._stranger = now, text
+            self.seldom("warning", text, now, about=f"stranger {self._sessions.stranger.hex()}")
+
+    def _batches_done(self, now: float) -> None:
+        for served in self._touched.values():
+            if (peer := served.peer) is None:
+                continue
+            served.now = now
+            peer.finish(now)
+            if peer.ended is not None:
+                self._left(served, "it took leave", now)
+            elif (late := peer.receiver.due()) is not None:
+                self._alarm(served, late)
+        self._touched.clear()
+
+    def _confirmed(self, served: Served, session: Session, now: float) -> None:
+        """The first datagram of a session to be: it is the session now."""
+        run = served.standing.run
+        self._sessions.authentic(served.standing, session, now)
+        if served.peer is None or served.standing.run != run:
+            count = sum(other.peer is not None for other in self._served.values())
+            if served.peer is None and count >= self._settings.max_clients:
+                self.seldom("warning", f"{served.settings.name} is one client more than max_clients allows", now)
+                self._sessions.renew(served.standing)
+                return
+            again = "has begun anew" if served.peer is not None else "is here"
+            served.begin(os.urandom, self._settings.transport, now)
+            self.log("notice", f"client {served.settings.name} {again}")
+            self._count()
+        assert served.peer is not None
+        served.peer.use(session)
+        served.problem = None
+        self._alarm(served, now)
+
+    # What goes out.
+
+    def _pump(self, now: float) -> None:
+        read, owner = self._device.read, self._table.owner
+        for _ in range(PACKETS):
+            if self._only is not None and self._only.opens(now) > now:
+                return
+            buffer = read(now)
+            if buffer is None:
+                return
+            served = owner(inner.destination(buffer[_VNET:]))
+            if not isinstance(served, Served) or served.peer is None:
+                self._unroutable += 1
+            elif served.waiting or served.opens(now) > now:
+                served.wait(bytes(buffer))
+                self._alarm(served, max(now, served.opens(now)))
+            else:
+                self._forward(served, served.peer, buffer, now)
+
+    def _forward(self, served: Served, peer: Peer, buffer: memoryview, now: float) -> None:
+        served.charge(len(buffer) - _VNET, now)
+        try:
+            trains = peer.packet(buffer, now)
+        except ExpiredError:
+            peer.session = None
+            return
+        self.send_trains(peer, trains, now)
+
+    # Time.
+
+    def _tick(self, now: float) -> float:
+        alarms = self._alarms
+        while alarms and alarms[0][0] <= now:
+            due, _, served = heapq.heappop(alarms)
+            if due >= served.due or served.due <= now:
+                self._tick_served(served, now)
+        if self._look_at <= now:
+            self._look(now)
+        due = min(self._look_at, alarms[0][0]) if alarms else self._look_at
+        if self._only is not None and self._only.peer is not None:
+            opens = self._only.opens(now)
+            self._device.listen(opens <= now)
+            return min(due, opens) if opens > now else due
+        self._device.listen(True)
+        return due
+
+    def _tick_served(self, served: Served, now: float) -> None:
+        peer = served.peer
+        if peer is None:
+            return
+        served.now = now
+        while served.waiting and served.opens(now) <= now:
+            self._forward(served, peer, memoryview(served.next()), now)
+        if peer.due(now) <= now:
+            try:
+                datagrams, trains = peer.tick(now)
+                if peer.session is not None and peer.session.worn(now):
+                    datagrams += peer.tell(Rekey(), now)
+            except ExpiredError:
+                peer.session = None
+                datagrams, trains = [], []
+            self.send(peer, datagrams, trains, now)
+        due = max(peer.due(now), now + 0.001)
+        if served.waiting:
+            due = min(due, max(served.opens(now), now + 0.001))
+        served.due = 0.0
+        self._alarm(served, due)
+
+    def _alarm(self, served: Served, due: float) -> None:
+        """Tick it then, or earlier."""
+        if not served.due or due < served.due:
+            served.due = due
+            heapq.heappush(self._alarms, (due, next(self._order), served))
+
+    def _look(self, now: float) -> None:
+        """What is looked at once a second."""
+        self._look_at = now + LOOK
+        for served in self._served.values():
+            peer = served.peer
+            if served.unconfirmed(now):
+                self.log("warning", f"client {served.settings.name}: {served.problem}")
+            if peer is None:
+                continue
+            served.rates.sample(peer.paths, now)
+            heard = max((path.heard for path in peer.paths.values()), default=served.since)
+            if now - heard > GONE:
+                self._left(served, f"nothing came from it for {GONE:.0f} s", now)
+                continue
+            for path in list(peer.paths.values()):
+                if now - path.heard > IDLE_PATH:
+                    peer.drop_path(path.number, now)
+        self._resize(now)
+        if (retry := self._device.tick(now)) is not None:
+            self._look_at = min(self._look_at, retry)
+        recent = self._stranger is not None and now - self._stranger[0] < 300.0
+        self._problem = self._device.problem or (self._stranger[1] if recent and self._stranger else None)
+
+    def _resize(self, now: float) -> None:
+        """The MTU is what every client's paths take."""
+        peers = [served.peer for served in self._served.values() if served.peer is not None]
+        if self._settings.mtu is None and (fits := transport.fitting(peers)) is not None:
+            self._mtu = min(fits, transport.MTU)
+        self._device.configure(self._settings.inner, self._mtu, now, self._settings)
+
+    def _left(self, served: Served, why: str, now: float) -> None:
+        """A client is not there any more: nothing of it stays but its place."""
+        self._sessions.renew(served.standing)
+        served.end(now)
+        served.due = 0.0
+        self.log("notice", f"client {served.settings.name} has gone: {why}")
+        self._count()
+
+    def _count(self) -> None:
+        """How many are there decides who waits for whom."""
+        present = [served for served in self._served.values() if served.peer is not None]
+        self._only = present[0] if len(present) == 1 else None
+
+    # Settings.
+
+    def _configure(self, settings: BondServer, now: float) -> None:
+        """The clients of these settings; those that stay are not disturbed."""
+        wanted = {client.public_key: client for client in settings.clients}
+        self._dismiss(wanted, now)
+        self._sessions.configure({public: told(client) for public, client in wanted.items()})
+        before, self._served = self._served, {}
+        for standing in self._sessions.standings():
+            client = wanted[standing.client.public]
+            served = before.get(client.public_key)
+            if served is None or served.standing is not standing:
+                served = Served(client, standing, self._owner, self._device.write, now)
+            elif served.settings != client:
+                addresses = served.settings.addresses != client.addresses
+                served.configure(client, now)
+                if addresses and served.peer is not None:
+                    self._ask_for_keys(served.peer, now)
+            served.forward = settings.forward
+            self._served[client.public_key] = served
+        entries: list[tuple[str, object]] = [(inner.host(address), _OURS) for address in settings.inner]
+        for served in self._served.values():
+            entries += [(prefix, served) for prefix in prefixes(served.settings)]
+        self._table = Table(entries)
+        self._settings = settings
+        self._count()
+        self._device.configure(settings.inner, self._mtu, now, settings)
+
+    def _dismiss(self, wanted: dict[bytes, BondPeer], now: float) -> None:
+        """Tell those that are not wanted any more."""
+        for public, served in self._served.items():
+            client = wanted.get(public)
+            if client is not None and client.preshared_key == served.settings.preshared_key:
+                continue
+            if served.peer is not None:
+                self._bye(served.peer, Reason.REFUSED, now)
+                self.log("notice", f"client {served.settings.name} is not in the configuration any more")
+            served.end(now)
+
+    def _owner(self, address: bytes) -> object:
+        return self._table.owner(address)
+
+    def _ask_for_keys(self, peer: Peer, now: float) -> None:
+        """The next handshake tells the client its new addresses."""
+        try:
+            self.send(peer, peer.tell(Rekey(), now), [], now)
+        except ExpiredError:
+            peer.session = None
+
+    def _hang_up(self, now: float) -> None:
+        """SIGHUP."""
+        settings = self._reload() if self._reload is not None else None
+        if settings is None or settings == self._settings:
+            return
+        if _fixed(settings) != _fixed(self._settings):
+            self.log(
+                "error", f"{settings.name}: device, addresses, ports, keys and transport need a restart: unchanged"
+            )
+            return
+        self._configure(settings, now)
+
+    # Status and end.
+
+    def _status(self, now: float) -> dict[str, Any]:
+        return {
+            **status.base(self._settings, self._public, self._mtu, self._began, now),
+            "problem": self._problem,
+            "rejected": self._sessions.rejected + self._limits.refused,
+            "strangers": self._sessions.strangers,
+            "peers": [served.row(now) for served in self._served.values()],
+        }
+
+    def _bye(self, peer: Peer, reason: Reason, now: float) -> None:
+        try:
+            self.send(peer, peer.farewell(now, reason), [], now)
+        except ExpiredError:
+            self.log("debug", "the keys are too old to take leave")
+
+    def _end(self, now: float) -> None:
+        for served in self._served.values():
+            if served.peer is not None:
+                self._bye(served.peer, Reason.END, now)
+        self._control.close()
+        self._signals.close()
+        self._device.close()
+        self.loop.close()
+
+
+def main(
+    settings: BondServer,
+    surroundings: Surroundings,
+    log: Log,
+    *,
+    control: Path,
+    reload: Callable[[], BondServer | None] | None = None,
+) -> int:
+    """Run until SIGTERM or SIGINT. The exit code: 1 when it could not begin."""
+    try:
+        server = Server(settings, surroundings, log, control=control, reload=reload)
+    except (TunError, OSError) as error:
+        log("error", f"{settings.name}: {error}")
+        return 1
+    server.run()
+    return 0
+
+
+def _fixed(settings: BondServer) -> Sequence[object]:
+    """What does not change while it runs."""
+    listening = settings.addresses, settings.port, settings.ports, settings.device
+    return *listening, settings.private_key, settings.transport, settings.table

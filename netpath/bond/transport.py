@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Settings -> the parts of the data plane that follow them. No I/O but one look at the processor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from netpath.bond.assemble import Write
+from netpath.bond.dataframes import HEADER
+from netpath.bond.fec.adaptive import policy
+from netpath.bond.fec.repair import OVERHEAD as REPAIR
+from netpath.bond.handshake import Cipher
+from netpath.bond.paths import State
+from netpath.bond.peer import Peer
+from netpath.bond.schedule import Mode, Scheduler
+from netpath.bond.status import CIPHERS
+from netpath.bond.wire import HEAD, TAG, Veil
+from netpath.bonding import Transport
+
+OVERHEAD = HEAD + TAG + HEADER + 2 + REPAIR
+"""Bytes of a datagram that are not its inner packet, at most."""
+MTU = 1400
+"""Of the device, until paths have told what fits."""
+LEAST = 1280
+"""IPv6 needs that (RFC 8200, 5)."""
+
+
+def scheduler(transport: Transport) -> Scheduler:
+    return Scheduler(
+        Mode(str(transport.mode)),
+        copies=transport.copies,
+        rtt_weight=transport.rtt_weight,
+        loss_weight=transport.loss_weight,
+    )
+
+
+def peer(transport: Transport, random: Callable[[int], bytes], write: Write) -> Peer:
+    """A far end that is treated as configured."""
+    correction = transport.correction
+    return Peer(
+        random,
+        scheduler(transport),
+        write,
+        correction=policy(str(correction.mode), correction.group, correction.repairs),
+        obfuscate=transport.obfuscate,
+    )
+
+
+def ciphers(transport: Transport, processor: str) -> tuple[Cipher, ...]:
+    """In order of preference; `processor`: the text of /proc/cpuinfo, which decides when nothing is configured."""
+    if transport.ciphers:
+        return tuple(CIPHERS[name] for name in transport.ciphers)
+    if " aes" in processor:
+        return Cipher.AES256_GCM, Cipher.CHACHA20_POLY1305
+    return Cipher.CHACHA20_POLY1305, Cipher.AES256_GCM
+
+
+def veil(transport: Transport, server_key: bytes) -> Veil | None:
+    return Veil(server_key) if transport.obfuscate else None
+
+
+def fitting(peers: list[Peer]) -> int | None:
+    """The largest inner packet that every path in use takes whole; None while nothing is known."""
+    rooms = [path.room for peer in peers for path in peer.paths.values() if path.state is State.UP and path.mtu.known]
+    return max(LEAST, min(rooms) - OVERHEAD) if rooms else None

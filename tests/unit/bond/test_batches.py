@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whole batches: opened as one by one, veiled heads, padded sizes, garbage that costs nothing."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netpath.bond.engine import Engine, Greeting, Place
+from netpath.bond.frames import FILLER, SIZES, FrameError, Type, padded, unpack
+from netpath.bond.handshake import Cipher, Keys
+from netpath.bond.loop import Loop
+from netpath.bond.session import Session
+from netpath.bond.wire import HEAD, LEAST, MOST, TAG, Kind, Veil, pack_head
+from netpath.tracker.journal import Log
+
+A, B = bytes(range(32)), bytes(range(32, 64))
+FIRST = 8 << 16 | Kind.DATA << 12 | 3
+
+
+def ends() -> tuple[Session, Session]:
+    """What one sends as number 7 to the other's 8."""
+    sender = Session(Keys(A, B, Cipher.AES256_GCM, 1), 7, 8, 0.0)
+    return sender, Session(Keys(B, A, Cipher.AES256_GCM, 1), 8, 7, 0.0)
+
+
+@given(st.lists(st.integers(0, 40), max_size=60), st.integers(0, 2**16))
+def test_a_batch_is_opened_as_its_datagrams_would_be_one_by_one(order: list[int], seed: int) -> None:
+    """Repeated, missing, reordered and spoiled ones."""
+    random = Random(seed)
+    sender, whole = ends()
+    _, single = ends()
+    sealed = [bytearray(sender.seal(3, bytes([n]) * 50, 0.0)) for n in range(41)]
+    chosen = [bytearray(sealed[n]) for n in order]
+    for datagram in chosen:
+        if random.random() < 0.2:
+            datagram[random.randrange(HEAD, len(datagram))] ^= 1
+    one_by_one = [single.open(bytes(datagram), 0.0) for datagram in chosen]
+    expected = [plaintext for plaintext in one_by_one if plaintext is not None]
+    data = memoryview(b"".join(chosen))
+    found, refused, at = whole.open_all(data, 50 + HEAD + TAG, 0, FIRST, 0.0)
+    assert (found, refused, at) == (expected, len(chosen) - len(expected), len(data))
+    assert whole.highest(3) == single.highest(3)
+
+
+def test_a_batch_ends_where_another_path_begins_and_where_keys_are_dead() -> None:
+    sender, receiver = ends()
+    datagrams = [sender.seal(path, b"x" * 20, 0.0) for path in (3, 3, 4, 3)]
+    data = memoryview(b"".join(datagrams))
+    found, _, at = receiver.open_all(data, 20 + HEAD + TAG, 0, FIRST, 0.0)
+    assert (len(found), at) == (2, 2 * (20 + HEAD + TAG))
+    late = ends()[1]
+    assert late.open_all(data, 20 + HEAD + TAG, 0, FIRST, 191.0)[:2] == ([], 2)
+
+
+def test_a_last_datagram_that_is_shorter() -> None:
+    sender, receiver = ends()
+    data = sender.seal(3, b"x" * 20, 0.0) + sender.seal(3, b"y" * 7, 0.0)
+    assert receiver.open_all(memoryview(data), 20 + HEAD + TAG, 0, FIRST, 0.0)[0] == [b"x" * 20, b"y" * 7]
+    _, receiver = ends()
+    assert receiver.open_all(memoryview(data[:-20]), 20 + HEAD + TAG, 0, FIRST, 0.0)[0] == [b"x" * 20]
+
+
+def test_paths_that_a_stranger_invents_leave_nothing_behind() -> None:
+    _, receiver = ends()
+    for path in range(4096):
+        datagram = pack_head(8, Kind.DATA, path, 5) + bytes(40)
+        assert receiver.open_all(memoryview(datagram), len(datagram), 0, 8 << 16 | Kind.DATA << 12 | path, 0.0)[0] == []
+    assert not receiver._windows
+
+
+def test_veiled_batches_are_revealed() -> None:
+    veil = Veil(A)
+    sender, receiver = ends()
+    buffers = sender.seal_all(3, [b"x" * 50, b"y" * 50, b"z" * 9], 0.0)
+    hidden = veil.hide(buffers)
+    assert hidden[1::2] == buffers[1::2]
+    assert all(a != b for a, b in zip(hidden[::2], buffers[::2], strict=True))
+    assert hidden[0] + hidden[1] == veil.veiled(buffers[0] + buffers[1])
+    data = bytearray(b"".join(hidden))
+    veil.reveal(memoryview(data), 50 + HEAD + TAG)
+    assert bytes(data) == b"".join(buffers)
+    assert receiver.open_all(memoryview(data), 50 + HEAD + TAG, 0, FIRST, 0.0)[0] == [b"x" * 50, b"y" * 50, b"z" * 9]
+
+
+def test_a_veiled_handshake_is_revealed_with_its_version() -> None:
+    veil = Veil(A)
+    datagram = pack_head(0, Kind.INITIATION, 1, 9) + bytes([1, 0, 0, 0]) + Random(1).randbytes(100)
+    data = bytearray(veil.veiled(datagram, Veil.HANDSHAKE))
+    assert data[HEAD : HEAD + 4] != datagram[HEAD : HEAD + 4]
+    veil.reveal(memoryview(data), len(data))
+    assert bytes(data) == datagram
+
+
+@given(st.binary(min_size=LEAST, max_size=3000), st.integers(LEAST, 1500))
+def test_revealing_garbage_changes_heads_and_nothing_else(data: bytes, segment: int) -> None:
+    changed = bytearray(data)
+    Veil(A).reveal(memoryview(changed), segment)
+    assert len(changed) == len(data)
+    for at in range(0, len(data), segment):
+        assert changed[at + 16 : at + segment] == data[at + 16 : at + segment]
+
+
+@given(st.integers(11, 1500), st.integers(1, 30), st.integers(11, 1500), st.integers(1000, 1500))
+def test_padded_frames_are_of_few_sizes_and_stay_a_train(size: int, count: int, last: int, room: int) -> None:
+    size = min(size, room)
+    frames = [bytes([Type.PACKET << 4]) * size] * count + [bytes([Type.PACKET << 4]) * min(last, size)]
+    found = padded(frames, room)
+    assert len({len(frame) for frame in found[:-1]}) == 1
+    assert len(found[-1]) <= len(found[0]) <= room
+    for plain, whole in zip(frames, found, strict=True):
+        assert unpack(whole) == ([], len(whole) - len(plain))
+        assert whole[len(whole) - len(plain) :] == plain
+    if size + FILLER <= min(room, SIZES[-1]):
+        assert len(found[0]) in (*SIZES, room)
+
+
+def test_a_filler_that_is_cut_off() -> None:
+    for plaintext in (b"\x50", b"\x50\0", b"\x50\0\5abc", b"\x51\0\0"):
+        with pytest.raises(FrameError):
+            unpack(plaintext)
+
+
+class Nobody(Engine[None]):
+    """Knows no session."""
+
+    def __init__(self) -> None:
+        super().__init__(Loop(), Log(), None)
+        self.greetings = 0
+
+    def _session_of(self, number: int, now: float) -> None:
+        return None
+
+    def _opened(self, *args: object) -> None:
+        raise AssertionError
+
+    def _handshake(self, greeting: Greeting, now: float) -> None:
+        self.greetings += 1
+
+    def _batches_done(self, now: float) -> None:
+        raise AssertionError
+
+
+@given(st.binary(min_size=1, max_size=3000), st.integers(1, 3000))
+def test_what_belongs_to_nobody_is_counted_and_dropped(data: bytes, segment: int) -> None:
+    engine = Nobody()
+    place = Place(None, ("192.0.2.1", 1))  # type: ignore[arg-type]
+    engine._batch(memoryview(bytearray(data)), min(segment, len(data)), place, 0.0)
+    assert engine.unknown + engine.greetings >= 1
+    engine._batch(memoryview(bytearray(MOST + 1)), MOST + 1, place, 0.0)
+    engine.loop.close()
