@@ -124,12 +124,13 @@ class Peer:
         path.received += count
         path.received_bytes += sum(map(len, plaintexts)) + count * (HEAD + TAG + path.overhead)
         path.heard = now
-        data = self._data
-        for plaintext in plaintexts:
-            if plaintext[0] >= _DATA:
-                data(path, plaintext, now)
-            else:
-                self._mixed(path, plaintext, address, session, now)
+        frames = [plaintext for plaintext in plaintexts if plaintext[0] >= _DATA]
+        if frames:
+            path.brought = max(path.brought, self.receiver.frames(frames, now))
+        if len(frames) < count:
+            for plaintext in plaintexts:
+                if plaintext[0] < _DATA:
+                    self._mixed(path, plaintext, address, session, now)
 
     def opened(self, path: Path, plaintext: bytes, address: Hashable, session: Session, now: float) -> None:
         """An authentic plaintext that `session` has opened."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from netpath.bond.assemble import Assembler, Write
-from netpath.bond.dataframes import COPY, HEADER, LOOSE, NUMBERS, PARTIAL
+from netpath.bond.dataframes import COPY, HEADER, LOOSE, NUMBERS, PARTIAL, SLICE
 from netpath.bond.fec import CODEC
 from netpath.bond.fec.groups import Decoder
 from netpath.bond.frames import FrameError, Type
@@ -70,6 +70,44 @@ class Receiver:
         for ready in self.order.push(flow, order, number, frame, now, loose=bool(first & LOOSE)):
             self._deliver(ready)
         return count
+
+    def frames(self, frames: list[bytes], now: float) -> int:
+        """Data frames of one batch; the highest count of them, -1 without one.
+
+        Most of a bulk transfer are slices without a head that come in order: for them this is `frame` and all that it
+        calls in one place, which takes a third of the time.
+        """
+        add, expected, gaps, streams = self.decoder.add, self.order.next, self.order.gaps, self.assembler.streams
+        top, highest = -1, self.highest
+        for frame in frames:
+            value = int.from_bytes(frame[:HEADER], "big")
+            flow = value >> 32 & 0xFFFF
+            order = value >> 48 & 0xFFFFFF
+            stream = streams.get(flow)
+            if (
+                value >> 72 == SLICE
+                and stream is not None
+                and stream.end == order == expected[flow]
+                and stream.parts
+                and flow not in gaps
+                and highest >= 0
+            ):
+                number = value & 0xFFFFFFFF
+                ahead = number - highest & 0xFFFFFFFF
+                if ahead < NUMBERS // 2:
+                    highest += ahead
+                    top = highest
+                if add(number, frame):
+                    stream.parts.append(frame[HEADER:])
+                    stream.end = expected[flow] = order + 1 & 0xFFFFFF
+                else:
+                    self.counts.copies += 1
+                continue
+            self.highest = highest
+            top = max(top, self.repair(frame, now) if frame[0] >> 4 == Type.REPAIR else self.frame(frame, now))
+            highest = self.highest
+        self.highest = highest
+        return top
 
     def repair(self, frame: bytes, now: float) -> int:
         """A REPAIR frame. The number after its group, as a count; -1: it was faulty."""

@@ -41,27 +41,30 @@ class Reorder(Generic[T]):
         """Orders that were missing when their time was up."""
         self.late = 0
         """Frames that came after that."""
-        self._next = [0] * FLOWS
-        self._gaps: dict[int, _Gap[T]] = {}
+        self.next = [0] * FLOWS
+        """By flow: the order that is delivered next. Whoever finds it in a flow without a gap may deliver it and count
+        on, instead of `push`."""
+        self.gaps: dict[int, _Gap[T]] = {}
+        """By flow."""
 
     @property
     def waiting(self) -> bool:
         """Whether anything waits: only then `passed` and `expire` need to be called."""
-        return bool(self._gaps)
+        return bool(self.gaps)
 
     def push(self, flow: int, order: int, number: int, item: T, now: float, *, loose: bool = False) -> Sequence[T]:
         """What may be delivered now that this has come. `loose`: it need not wait itself."""
-        expected = self._next[flow]
-        if order == expected and flow not in self._gaps:
-            self._next[flow] = (order + 1) % ORDERS
+        expected = self.next[flow]
+        if order == expected and flow not in self.gaps:
+            self.next[flow] = (order + 1) % ORDERS
             return (item,)
         ahead = (order - expected) % ORDERS
         if ahead >= _HALF_ORDERS:
             self.late += 1
             return (item,)
-        gap = self._gaps.get(flow)
+        gap = self.gaps.get(flow)
         if gap is None:
-            gap = self._gaps[flow] = _Gap(order)
+            gap = self.gaps[flow] = _Gap(order)
         elif ahead < (gap.first - expected) % ORDERS:
             gap.first = order
         gap.waiting[order] = now, number, None if loose else item
@@ -75,8 +78,8 @@ class Reorder(Generic[T]):
     def passed(self, number: int) -> Sequence[T]:
         """Every data frame before `number` has arrived or is lost."""
         ready: list[T] = []
-        for flow, gap in list(self._gaps.items()):
-            while flow in self._gaps:
+        for flow, gap in list(self.gaps.items()):
+            while flow in self.gaps:
                 # Whatever is missing before that frame was sent before it.
                 if (number - gap.waiting[gap.first][1]) % NUMBERS >= _HALF_NUMBERS:
                     break
@@ -85,41 +88,41 @@ class Reorder(Generic[T]):
 
     def due(self) -> float | None:
         """When `expire` has something to do; None: never."""
-        times = [gap.waiting[gap.first][0] for gap in self._gaps.values()]
+        times = [gap.waiting[gap.first][0] for gap in self.gaps.values()]
         return min(times) + self.timeout if times else None
 
     def expire(self, now: float) -> Sequence[T]:
         """What has waited for too long, with all that it held up."""
         ready: list[T] = []
-        for flow, gap in list(self._gaps.items()):
-            while flow in self._gaps and gap.waiting[gap.first][0] + self.timeout <= now:
+        for flow, gap in list(self.gaps.items()):
+            while flow in self.gaps and gap.waiting[gap.first][0] + self.timeout <= now:
                 self._skip(flow, gap, ready)
         return ready
 
     def reset(self) -> Sequence[T]:
         """The sender has begun anew: everything that waits, and all counting from 0."""
         ready: list[T] = []
-        for flow, gap in list(self._gaps.items()):
-            while flow in self._gaps:
+        for flow, gap in list(self.gaps.items()):
+            while flow in self.gaps:
                 self._skip(flow, gap, ready)
-        self._next = [0] * FLOWS
+        self.next = [0] * FLOWS
         return ready
 
     def _skip(self, flow: int, gap: _Gap[T], ready: list[T]) -> None:
         """Give up what is missing before the earliest frame that waits."""
-        self.given_up += (gap.first - self._next[flow]) % ORDERS
-        self._next[flow] = gap.first
+        self.given_up += (gap.first - self.next[flow]) % ORDERS
+        self.next[flow] = gap.first
         self._drain(flow, gap, ready)
 
     def _drain(self, flow: int, gap: _Gap[T], ready: list[T]) -> None:
         """Deliver from the next order on until something is missing."""
-        waiting, order = gap.waiting, self._next[flow]
+        waiting, order = gap.waiting, self.next[flow]
         while (found := waiting.pop(order, None)) is not None:
             if found[2] is not None:
                 ready.append(found[2])
             order = (order + 1) % ORDERS
-        self._next[flow] = order
+        self.next[flow] = order
         if waiting:
             gap.first = min(waiting, key=lambda found: (found - order) % ORDERS)
         else:
-            del self._gaps[flow]
+            del self.gaps[flow]

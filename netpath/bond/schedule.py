@@ -123,7 +123,7 @@ class Scheduler:
                 burst = min(count, room, max(BURST, room // 4))
             else:
                 lane = min(lanes, key=lambda lane: lane.free + size / lane.carrier.speed)
-                burst = 1
+                burst = min(count, max(1, min(BURST, int(AHEAD / 4 * lane.carrier.speed / size))))
             self._give(lane, burst * size, now)
             if found and found[-1][0] == lane.carrier.number:
                 found[-1] = (lane.carrier.number, found[-1][1] + burst)

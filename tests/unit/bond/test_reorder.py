@@ -19,7 +19,7 @@ Item = tuple[int, int]
 def started(order: int, timeout: float = 1.0) -> Reorder[Item]:
     """One whose flows are all at `order`."""
     made: Reorder[Item] = Reorder(timeout)
-    made._next = [order] * len(made._next)
+    made.next = [order] * len(made.next)
     return made
 
 
