@@ -117,7 +117,7 @@ class Engine(ABC, Generic[Owner]):
                 return
             if batch is None:
                 break
-            self._batch(batch.data, batch.segment, Place(link, batch.address, batch.local), now)
+            self._batch(batch.data, batch.segment, Place(link, batch.address, batch.local), batch.at)
             if link.fileno() < 0:  # what came has closed it
                 break
         self._batches_done(now)
