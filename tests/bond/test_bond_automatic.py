@@ -92,17 +92,16 @@ def test_its_datagrams_are_marked_and_bound(world: World) -> None:
     """What NetPath's chains would see."""
     world.stop()
     world.home.nft(
-        "table inet seen { chain o { type filter hook output priority 0; udp dport 9001-9003 meta mark & 0x3f00 == 0x3f00 "
-        "counter accept\nudp dport 9001-9003 counter drop\n}\n}\n"
+        "table inet seen { chain o { type filter hook output priority 0; "
+        "udp dport 9001-9003 meta mark & 0x3f00 == 0x3f00 counter accept\nudp dport 9001-9003 counter drop\n}\n}\n"
     )
     try:
         world.server()
         client = world.start(world.home, "home", client_settings(), mark=0x3F00)
         client.wait(up(3), "all paths")
         rules = json.loads(world.home.run("nft", "-j", "list", "table", "inet", "seen"))["nftables"]
-        counters = [
-            e["counter"]["packets"] for item in rules if "rule" in item for e in item["rule"]["expr"] if "counter" in e
-        ]
+        parts = [part for item in rules if "rule" in item for part in item["rule"]["expr"]]
+        counters = [part["counter"]["packets"] for part in parts if "counter" in part]
         assert (counters[0] > 10, counters[1]) == (True, 0)
     finally:
         world.home.nft("delete table inet seen")
