@@ -92,11 +92,14 @@ class Session:
         self.confirmed = True
         return plaintext
 
-    def open_all(self, data: memoryview, segment: int, at: int, first: int, now: float) -> tuple[list[bytes], int, int]:
+    def open_all(
+        self, data: memoryview, segment: int, at: int, first: int, now: float
+    ) -> tuple[list[bytes], int, int, bool]:
         """Open datagrams of `segment` bytes (the last of `data` may be shorter), from the one at `at` on, as long as
         their heads are alike: `first` is the first one's, as a number, without the counter.
 
-        (plaintexts, how many were not authentic or here before, where the next datagram begins).
+        (plaintexts, how many were not authentic or here before, where the next datagram begins, whether one of them
+        has a higher counter than all before).
         """
         path = first & PATHS - 1
         window = self._windows.get(path)
@@ -106,6 +109,7 @@ class Session:
         opening, size, refused = self._open, len(data), 0
         found: list[bytes] = []
         late = now - self.born > OPEN_TIME
+        before = window.highest
         while at < size:
             end = at + segment
             if end > size:
@@ -136,7 +140,7 @@ class Session:
             self.confirmed = True
             if new:  # only now: numbers of paths that a stranger invents must not fill the memory
                 self._windows[path] = window
-        return found, refused, at
+        return found, refused, at, window.highest > before
 
     def sent(self, path: int) -> int:
         """How many datagrams of `path` were sealed: the next one's counter."""
