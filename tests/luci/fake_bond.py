@@ -16,7 +16,7 @@ KEYS = {
 }
 
 
-def path(number: int, link: str, **more: Any) -> dict[str, Any]:
+def path(number: int, link: str | None, **more: Any) -> dict[str, Any]:
     """A path that works, `more` over it."""
     return {
         "number": number, "link": link, "device": f"eth{number + 1}", "address": f"192.0.2.{7 + number}:9001",

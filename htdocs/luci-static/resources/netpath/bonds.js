@@ -33,6 +33,12 @@ function mean(rows, name) {
 return baseclass.extend({
 	COLOURS, COUNTERS, sum, mean,
 
+	/* What a page has to say: as readings.state, or none when no bond is configured. `name`: of the bond that was asked for. */
+	state(reply, name) {
+		const state = readings.state(reply);
+		return name == null && [ 'stopped', 'running' ].includes(state) ? 'none' : state;
+	},
+
 	/* Names of bonds: those of the configuration, and those that run all the same. */
 	names(sections, reply) {
 		const configured = readings.list(sections).filter(section => section.type == 'bond' && section.name != null)

@@ -8,6 +8,7 @@
 'require netpath.bonds as bonds';
 'require netpath.format as format';
 'require netpath.graph as graph';
+'require netpath.keys as keys';
 'require netpath.parts as parts';
 'require netpath.paths as paths';
 'require netpath.readings as readings';
@@ -55,6 +56,7 @@ function correction(fec) {
 return view.extend({
 	async load() {
 		const [ config, all, packages ] = await Promise.all([ api.config(), api.bond(), packagePage() ]);
+		this.sections = config.sections;
 		this.names = bonds.names(config.sections, all);
 		const asked = new URLSearchParams(location.hash.slice(1)).get('bond');
 		this.name = this.names.includes(asked) ? asked : this.names[0] ?? null;
@@ -138,11 +140,12 @@ return view.extend({
 
 	/* Shows a reply. Of a bond that cannot be asked, what was last known stays in sight, marked as such. */
 	take(reply) {
-		const state = this.name == null && reply?.installed !== false && !reply?.denied && reply?.unreachable !== true ? 'none' : readings.state(reply);
+		const state = bonds.state(reply, this.name);
 		const running = state == 'running';
 		if (running) {
 			this.last = reply;
 			this.clock = bonds.time(reply, Date.now() / 1000);
+			this.heard = Date.now();
 			this.note(bonds.peers(reply));
 		}
 		const known = this.last.running === true;
@@ -195,7 +198,7 @@ return view.extend({
 
 	show(stale) {
 		this.stale = stale;
-		const now = stale ? this.clock : bonds.time(this.last, Date.now() / 1000), peers = bonds.peers(this.last), server = this.last.role == 'server';
+		const now = this.clock, peers = bonds.peers(this.last), server = this.last.role == 'server';
 		const peer = this.peer(peers), rows = peer ? bonds.paths(peer) : [];
 		this.page.classList.toggle('np-stale-page', stale);
 		this.showAbout(peers, now);
@@ -207,7 +210,7 @@ return view.extend({
 		}
 		else
 			parts.refresh(this.chosen, '', () => []);
-		this.showGraph(server && !peer, rows, now);
+		this.showGraph(server && !peer, rows, now + (Date.now() - this.heard) / 1000);
 		for (const node of [ this.counters, this.title, this.summary ])
 			node.style.display = peer ? '' : 'none';
 		this.shares.style.display = rows.length ? '' : 'none';
@@ -247,9 +250,15 @@ return view.extend({
 			return [ E('section', { 'class': `np-card np-edge-${tone} np-bond`, ...marks }, [
 				E('div', { 'class': 'np-card-head' }, [ E('h4', {}, [ readings.text(reply.name, 100) ]), shown ]),
 				...paths.problem(state),
-				parts.facts(facts.filter(([ , text ]) => text))
+				parts.facts(facts.filter(([ , text ]) => text)),
+				E('div', { 'class': 'np-actions' }, [ keys.button(() => this.forKeys()) ])
 			]) ];
 		});
+	},
+
+	forKeys() {
+		const section = readings.list(this.sections).find(each => each.type == 'bond' && each.name === this.name);
+		return { name: this.name, role: this.last.role, key: readings.text(this.last.public_key, 60) || null, options: section?.options ?? {} };
 	},
 
 	/* Most are of the noise of the Internet; a known machine with a wrong key is worth a word. */
@@ -300,9 +309,9 @@ return view.extend({
 
 	/* How many work, and which do not. */
 	showSummary(rows, stale) {
-		const failing = bonds.failing(rows).map(row => row.label), { up, all } = bonds.usable(rows);
+		const failing = stale ? [] : bonds.failing(rows).map(row => row.label), { up, all } = bonds.usable(rows);
 		parts.refresh(this.summary, JSON.stringify([ up, all, failing, stale ]), () => [ E('p', { 'class': 'np-summary', 'role': 'status' }, [
-			!all ? _('No path yet: none of its links can be used.') : _('%d of %d paths work.').format(up, all),
+			stale ? '' : !all ? _('No path yet: none of its links can be used.') : _('%d of %d paths work.').format(up, all),
 			...(failing.length ? [ ' ', _('Down:'), ' ' ] : []),
 			...failing.flatMap((name, at) => [ at ? ', ' : '', E('a', { 'href': '#', 'data-to': name, 'click': event => this.go(event, name) }, [ name ]) ])
 		]) ]);
