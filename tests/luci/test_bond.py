@@ -209,5 +209,5 @@ def test_set_up_text_for_the_server_is_copied(place: Place, bond: FakeBond) -> N
     place.browser.click("[data-setup=start] [data-action=copy]")
     place.browser.wait(f"window.copied?.includes({json.dumps(KEYS['own'])}) && window.copied.includes('bond server')")
     place.browser.press("Escape")
-    place.browser.wait("!document.querySelector('[data-part=keys]')?.checkVisibility()")
+    place.browser.wait("document.activeElement?.dataset.action == 'keys'")
     assert place.browser.problems() == []

@@ -74,7 +74,7 @@ return view.extend({
 			place('choice', { 'class': 'np-controls' }),
 			place('notices'),
 			E('div', { 'class': 'np-hide-empty' }, [
-				place('about'),
+				this.makeAbout(place),
 				place('speeds', { 'class': 'np-tiles' }),
 				place('chosen'),
 				this.makeChart().node,
@@ -95,6 +95,12 @@ return view.extend({
 		this.take(reply);
 		poll.add(() => this.poll(), 1);
 		return page;
+	},
+
+	/* The button stays the same, so that it keeps the focus. */
+	makeAbout(place) {
+		return this.about = E('section', {}, [ place('head', { 'class': 'np-card-head' }), place('complaint'), place('facts'),
+			E('div', { 'class': 'np-actions' }, [ keys.button(() => this.forKeys()) ]) ]);
 	},
 
 	makeChart() {
@@ -242,18 +248,12 @@ return view.extend({
 			[ _('Handshakes refused'), this.refused(reply) ],
 			[ _('Own public key'), readings.text(reply.public_key, 60) ]
 		];
-		const key = [ reply.name, server, state.state, state.problem, facts ];
-		parts.refresh(this.about, JSON.stringify(key), () => {
-			const shown = server ? parts.badge('running', { text: _('running'), tone: 'good', sign: '✔' }) : paths.badge(state);
-			const tone = server ? 'good' : format.link(state.state).tone;
-			const marks = { 'data-bond': readings.text(reply.name, 60), 'data-state': server ? 'running' : readings.text(state.state, 40) };
-			return [ E('section', { 'class': `np-card np-edge-${tone} np-bond`, ...marks }, [
-				E('div', { 'class': 'np-card-head' }, [ E('h4', {}, [ readings.text(reply.name, 100) ]), shown ]),
-				...paths.problem(state),
-				parts.facts(facts.filter(([ , text ]) => text)),
-				E('div', { 'class': 'np-actions' }, [ keys.button(() => this.forKeys()) ])
-			]) ];
-		});
+		const status = server ? { text: _('running'), tone: 'good', sign: '✔' } : format.link(state.state), word = server ? 'running' : readings.text(state.state, 40);
+		this.about.className = `np-card np-bond np-edge-${status.tone}`;
+		Object.assign(this.about.dataset, { bond: readings.text(reply.name, 60), state: word });
+		parts.refresh(this.head, JSON.stringify([ reply.name, word ]), () => [ E('h4', {}, [ readings.text(reply.name, 100) ]), parts.badge(word, status) ]);
+		parts.refresh(this.complaint, JSON.stringify([ state.problem ]), () => paths.problem(state));
+		paths.tell(this.facts, facts);
 	},
 
 	forKeys() {
