@@ -115,7 +115,7 @@ return view.extend({
 	},
 
 	grid(m, kind, given) {
-		const s = m.section(form.GridSection, kind, given.title, schema.sections[kind].help);
+		const s = m.section(form.GridSection, kind, given.title, given.help);
 
 		s.addremove = true;
 		s.nodescriptions = true;
@@ -128,7 +128,8 @@ return view.extend({
 	},
 
 	addBonds(m) {
-		const s = this.grid(m, 'bond', { title: _('Bonds'), one: _('Bond'), adder: _('Name of the bond'), none: _('No bond yet.') });
+		const s = this.grid(m, 'bond', { title: _('Bonds'), one: _('Bond'), adder: _('Name of the bond'), none: _('No bond yet.'),
+			help: _('Tunnels of this machine: as client over its uplinks, or as server for others.') });
 
 		fields.column(s, '_state', _('State'), sid => [ fields.place('bond', sid, this.state(sid)), fields.notes(this.problems, 'bond', sid) ]);
 		fields.column(s, '_role', _('Role'), sid => ROLES()[fields.read(sid, 'bond', 'role')]?.[0] ?? '–');
@@ -177,7 +178,8 @@ return view.extend({
 
 	addLinks(m) {
 		const s = this.grid(m, 'bond_link', { title: _('Links'), one: _('Link'), adder: _('Name of the link'),
-			none: _('No links of its own: a client takes every uplink of NetPath that is online.') });
+			help: _('Which uplinks a client uses, and how much of them.'),
+			none: _('No links are named: a client takes every uplink of NetPath that is online.') });
 
 		fields.column(s, '_of', _('Bond'), sid => fields.read(sid, 'bond_link', 'bond') ?? _('the only client'));
 		fields.column(s, '_by', _('By'), sid => [ fields.read(sid, 'bond_link', 'interface') ?? fields.read(sid, 'bond_link', 'source') ?? '–', fields.notes(this.problems, 'bond_link', sid) ]);
@@ -198,7 +200,7 @@ return view.extend({
 
 	addPeers(m) {
 		const s = this.grid(m, 'bond_peer', { title: _('Clients of a server'), one: _('Client'), adder: _('Name of the client'),
-			none: _('No clients: only a server has some.') });
+			help: _('Who may connect to a server of this machine.'), none: _('No clients: only a server has some.') });
 
 		fields.column(s, '_state', _('State'), sid => [ fields.place('bond_peer', sid, this.stateOfPeer(sid)), fields.notes(this.problems, 'bond_peer', sid) ]);
 		fields.column(s, '_addresses', _('Addresses'), sid => (fields.read(sid, 'bond_peer', 'addresses') ?? []).join(', ') || '–');
