@@ -20,6 +20,8 @@ pytestmark = pytest.mark.lab
 PAGE = "admin/network/netpath/bonding/live"
 NOTICES = "[data-part=notices]"
 PHONE = 390
+NONE = "\N{EN DASH}"
+"""What stands for a figure that nobody has."""
 HOSTILE = "<img src=x onerror='window.hurt=1'>" + "<b>word</b> " * 60
 
 
@@ -86,7 +88,7 @@ def test_a_bond_that_stops_stays_in_sight_and_is_found_again(standin: StandIn, f
     fake.stop()
     standin.browser.wait_for(NOTICES, "netpath-bond")
     standin.browser.wait_for(NOTICES, "This is what was last known.")
-    standin.browser.wait_for(f"{card('fibre')}.np-stale", "– of what is sent")
+    standin.browser.wait_for(f"{card('fibre')}.np-stale", f"{NONE} of what is sent")
     fake.start()
     standin.browser.wait_for(f"{card('fibre', 'up')}:not(.np-stale)", "50 %")
     standin.browser.wait("!document.querySelector('.alert-message')")
@@ -126,8 +128,9 @@ def test_several_bonds_are_chosen_by_name(standin: StandIn, fake: FakeBond) -> N
 ODD: list[bytes] = [
     b'{"running": "yes"}',
     json.dumps(
-        {"running": True, "role": ["x"], "name": {}, "peers": [None, 7, {"name": HOSTILE, "paths": [None, {"share": "all", "rtt": {}, "state": [], "link": 5}]}],
-         "fec": "much", "since": "ever", "mtu": -1, "public_key": 7, "mode": {"a": 1}}
+        {"running": True, "role": ["x"], "name": {}, "fec": "much", "since": "ever", "mtu": -1, "public_key": 7,
+         "peers": [None, 7, {"name": HOSTILE, "paths": [None, {"share": "all", "rtt": {}, "state": [], "link": 5}]}],
+         "mode": {"a": 1}}
     ).encode(),
     b'{"running": true}',
     b'{"running": true, "role": "server", "peers": "many"}',

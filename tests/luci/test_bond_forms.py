@@ -11,7 +11,7 @@ from netpath.lab.web import READER
 from tests.luci.fake_bond import KEYS, FakeBond, down, path
 from tests.luci.places import OPENWRT, RealLuci
 from tests.luci.test_forms import MODAL, SAVE, apply, configure, field, open_page, problems, save_modal, written
-from tests.luci.test_monitor_forms import add, choose
+from tests.luci.test_monitor_forms import choose
 
 pytestmark = pytest.mark.lab
 
@@ -33,8 +33,11 @@ def site(luci: RealLuci) -> Iterator[RealLuci]:
     configure(luci, OPENWRT)
 
 
-def tab(site: RealLuci, name: str) -> None:
-    site.browser.click(f"{MODAL} [data-tab='{name}'] a")
+def add(site: RealLuci, kind: str, name: str, first: str) -> None:
+    """A new section, whose form has a field `first`."""
+    site.browser.fill(f"#cbi-netpath-{kind} .cbi-section-create-name", name)
+    site.browser.click(f"#cbi-netpath-{kind} .cbi-section-create .cbi-button-add")
+    site.browser.wait_for(field(first))
 
 
 def test_a_bond_a_link_and_a_client_are_made_judged_and_written(site: RealLuci) -> None:
@@ -43,7 +46,7 @@ def test_a_bond_a_link_and_a_client_are_made_judged_and_written(site: RealLuci) 
         open_page(site, "bonding/settings")
         site.browser.wait_for("tr[data-sid='home'] [data-state='down']")
         site.browser.wait_for("tr[data-sid='home']", "it does not answer")
-    add(site, "bond", "office")
+    add(site, "bond", "office", "role")
     choose(site, "role", "client")
     site.browser.wait_for(field("server_key"))
     site.browser.click(SAVE)
@@ -55,32 +58,33 @@ def test_a_bond_a_link_and_a_client_are_made_judged_and_written(site: RealLuci) 
     site.browser.wait_for(f"{MODAL} [data-complaint]", "44 characters")
     site.browser.fill(f"{field('server_key')} input", KEYS["own"])
     save_modal(site)
-    add(site, "bond", "vps")
+    add(site, "bond", "vps", "role")
     choose(site, "role", "server")
     save_modal(site)
-    site.browser.fill("#cbi-netpath-bond_peer .cbi-section-create-name", "branch")
-    site.browser.click("#cbi-netpath-bond_peer .cbi-section-create .cbi-button-add")
-    site.browser.wait_for(field("public_key"))
+    add(site, "bond_peer", "branch", "public_key")
     site.browser.fill(f"{field('public_key')} input", KEYS["peer"])
     site.browser.click(SAVE)
     site.browser.wait_for(f"{MODAL} [data-complaint]", "must be given")
     site.browser.fill(f"{field('addresses')} .add-item input", "192.0.2.140/24")
     site.browser.press("Enter")
     save_modal(site)
-    site.browser.fill("#cbi-netpath-bond_link .cbi-section-create-name", "slow")
-    site.browser.click("#cbi-netpath-bond_link .cbi-section-create .cbi-button-add")
-    site.browser.wait_for(field("cap"))
+    add(site, "bond_link", "slow", "cap")
+    site.browser.click(SAVE)
+    site.browser.wait_for(f"{MODAL} [data-complaint]", "several bonds")
+    choose(site, "bond", "office")
+    choose(site, "interface", "wanb")
     site.browser.fill(f"{field('cap')} input", "fast")
     site.browser.click(SAVE)
-    site.browser.wait_for(f"{MODAL} [data-complaint]")
-    complaint = site.browser.text(f"{MODAL} [data-complaint]")
-    assert "several bonds" in complaint or "must be a rate" in complaint or "must be given" in complaint
-    site.browser.click(f"{MODAL} .cbi-button-reset, {MODAL} .cbi-page-actions .btn:first-child, {MODAL} .right .btn")
+    site.browser.wait_for(f"{MODAL} [data-complaint]", "must be a rate")
+    site.browser.fill(f"{field('cap')} input", "20mbit")
+    save_modal(site)
     apply(site)
     now = written(site)
-    for line in ("office=bond", "office.role='client'", "office.server='192.0.2.1:9100'",
-                 f"office.server_key='{KEYS['own']}'", "vps.role='server'", "branch=bond_peer",
-                 "branch.addresses='192.0.2.140/24'", f"home.preshared_key='{PRESHARED}'"):  # fmt: skip
+    for line in (
+        "office=bond", "office.role='client'", "office.server='192.0.2.1:9100'", f"office.server_key='{KEYS['own']}'",
+        "vps.role='server'", "branch=bond_peer", "branch.addresses='192.0.2.140/24'", "slow.bond='office'",
+        "slow.interface='wanb'", "slow.cap='20mbit'", f"home.preshared_key='{PRESHARED}'",
+    ):  # fmt: skip
         assert f"netpath.{line}" in now, now
     assert "office.mode" not in now, "what is the default is not written"
     assert problems(site) == []

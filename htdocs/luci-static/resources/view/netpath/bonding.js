@@ -170,10 +170,19 @@ return view.extend({
 		field.renderWidget = sid => E('div', {}, [ this.keysButton(sid) ]);
 	},
 
-	/* Links and peers name the bond that they belong to. */
+	/* Links and peers name the bond that they belong to: one of those that are there when the form opens. */
 	choices(field, role) {
-		for (const bond of fields.names('bond').filter(name => fields.read(name, 'bond', 'role') == role))
-			field.value(bond, bond);
+		const load = field.load;
+
+		field.load = function(sid) {
+			const bonds = fields.names('bond').filter(name => fields.read(name, 'bond', 'role') == role);
+
+			this.keylist = [];
+			this.vallist = [];
+			bonds.forEach(bond => this.value(bond, bond));
+
+			return load.call(this, sid);
+		};
 	},
 
 	addLinks(m) {
