@@ -150,10 +150,10 @@ class Ends:
                 message = f"bond {other} has the device {device} too"
                 self._report.error(section, "device", message, "give each bond its own")
         tables: dict[str, str] = {}
-        for bond in (*clients, *servers):
-            if bond.table is not None and (other := tables.setdefault(bond.table, bond.name)) != bond.name:
-                message = f"bond {other} has the table {bond.table} too"
-                self._report.error(self.bonds[bond.name], "nft_table", message, "choose another name")
+        for name, table in (*((c.name, c.table) for c in clients), *((s.name, s.table) for s in servers)):
+            if table is not None and (other := tables.setdefault(table, name)) != name:
+                message = f"bond {other} has the table {table} too"
+                self._report.error(self.bonds[name], "nft_table", message, "choose another name")
         for at, server in enumerate(servers):
             for other_server in servers[:at]:
                 self._check_two(server, other_server)
