@@ -71,7 +71,12 @@ def test_the_buildroot_installs_what_the_ipk_has(stand_in: Path, packages: dict[
         # Into the list of files that sysupgrade keeps, a buildroot enters conffiles while it packs.
         assert made | {"lib/upgrade/keep.d/netpath"} == packed | {"lib/upgrade/keep.d/netpath"}
     staged = {str(p.relative_to(stand_in / "staged/usr/lib/python3.99/site-packages")) for p in stand_in.rglob("*.py")}
-    packed = {n for name in ("netpath", "netpath-monitor", "netpath-bond") for n in packages[name].members if n.endswith(".py")}
+    packed = {
+        n
+        for name in ("netpath", "netpath-monitor", "netpath-bond")
+        for n in packages[name].members
+        if n.endswith(".py")
+    }
     assert staged == {n.removeprefix("usr/lib/netpath/") for n in packed}
 
 
