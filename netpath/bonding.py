@@ -87,6 +87,8 @@ class BondClient:
     """None: what fits."""
     heartbeat: float
     transport: Transport
+    table: str | None = None
+    """nft table (family inet) that gives what leaves by the bond its inner address; None: whoever sends has one."""
 
 
 @dataclass(frozen=True, slots=True)

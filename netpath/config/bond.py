@@ -27,7 +27,7 @@ _DEFAULT_MASK: int = blank("globals").get("mark_mask", int)
 _LEVELS = ("emerg", "alert", "crit", "error", "warning", "notice", "info", "debug")
 _ONLY_FOR = {
     **dict.fromkeys(("server", "server_key", "preshared_key", "preshared_key_file", "automatic", "streams"), "client"),
-    **dict.fromkeys(("listen", "masquerade", "forward", "nft_table", "max_clients"), "server"),
+    **dict.fromkeys(("listen", "forward", "max_clients"), "server"),
 }
 """Options that the other role does not have."""
 _BROKEN_KEY = "not a key", "write what netpath bond genkey prints"
@@ -190,7 +190,7 @@ class _Builder:
                 server = self._server(section)
                 if server is not None and section.get("enabled", bool):
                     servers.append(server)
-        self._ends.check_shared([section for section in bonds if section.get("enabled", bool)], servers)
+        self._ends.check_shared([section for section in bonds if section.get("enabled", bool)], clients, servers)
         levels = [section.get("loglevel", str) for section in bonds if section.get("enabled", bool)]
         return Bonding(tuple(clients), tuple(servers), max(levels or ["notice"], key=_LEVELS.index))
 
@@ -254,6 +254,7 @@ class _Builder:
             mtu=section.maybe("mtu", int),
             heartbeat=section.get("heartbeat", float),
             transport=_transport(section),
+            table=self._ends.table(section) if section.maybe("masquerade", bool) else None,
         )
 
     def _server(self, section: Parsed) -> BondServer | None:
@@ -270,7 +271,7 @@ class _Builder:
             ports=section.get("ports", int),
             private_key=private,
             inner=inner,
-            masquerade=section.get("masquerade", bool),
+            masquerade=section.maybe("masquerade", bool) is not False,
             forward=section.get("forward", bool),
             table=self._ends.table(section),
             clients=peers,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address, ip_interface
 
-from netpath.bonding import BondPeer, BondServer, LinkSpec
+from netpath.bonding import BondClient, BondPeer, BondServer, LinkSpec
 from netpath.config.bond_keys import Keys
 from netpath.config.parse import Parsed, Report
 from netpath.config.problems import nearest
@@ -139,7 +139,9 @@ class Ends:
 
     # -- several bonds ----------------------------------------------------------------------------------------------
 
-    def check_shared(self, bonds: Sequence[Parsed], servers: Sequence[BondServer]) -> None:
+    def check_shared(
+        self, bonds: Sequence[Parsed], clients: Sequence[BondClient], servers: Sequence[BondServer]
+    ) -> None:
         """What only one of the enabled bonds can have."""
         devices: dict[str, str] = {}
         for section in bonds:
@@ -147,14 +149,17 @@ class Ends:
             if (other := devices.setdefault(device, section.name)) != section.name:
                 message = f"bond {other} has the device {device} too"
                 self._report.error(section, "device", message, "give each bond its own")
+        tables: dict[str, str] = {}
+        for name, table in (*((c.name, c.table) for c in clients), *((s.name, s.table) for s in servers)):
+            if table is not None and (other := tables.setdefault(table, name)) != name:
+                message = f"bond {other} has the table {table} too"
+                self._report.error(self.bonds[name], "nft_table", message, "choose another name")
         for at, server in enumerate(servers):
             for other_server in servers[:at]:
                 self._check_two(server, other_server)
 
     def _check_two(self, one: BondServer, other: BondServer) -> None:
         section = self.bonds[one.name]
-        if one.table == other.table:
-            self._report.error(section, "nft_table", f"bond {other.name} has this table too", "choose another name")
         apart = one.port + one.ports <= other.port or other.port + other.ports <= one.port
         places = set(one.addresses) & set(other.addresses)
         if not apart and (places or not one.addresses or not other.addresses):

@@ -171,8 +171,10 @@ BOND = SectionKind(
         Option(
             "masquerade",
             kinds.BOOL,
-            "1",
-            "server: whether what clients send to the Internet gets the server's address.",
+            None,
+            "server: whether what clients send to the Internet gets the server's address; client: whether what the LAN "
+            "sends by the bond gets the inner address, where no firewall does that (OpenWrt's can).",
+            default_note="server: 1, client: 0",
         ),
         Option(
             "forward",
@@ -184,7 +186,7 @@ BOND = SectionKind(
             "nft_table",
             kinds.NFT_TABLE,
             None,
-            "server: name of its nftables table (family inet).",
+            "Name of its nftables table (family inet), which a server has, and a client with `masquerade`.",
             default_note="`netpath_bond_NAME`",
         ),
         Option("max_clients", kinds.WHOLE, "64", "server: clients at the same time.", low=1, high=1000),

@@ -150,6 +150,13 @@ def test_a_server_and_its_client() -> None:
     assert (peer.networks, peer.streams, peer.rate) == (("192.168.7.0/24",), 16, 6e6)
 
 
+def test_who_masquerades() -> None:
+    assert client_of(CLIENT).table is None
+    assert client_of(CLIENT + "\toption masquerade '1'\n").table == "netpath_bond_home"
+    assert client_of(CLIENT + "\toption masquerade '1'\n\toption nft_table 'mine'\n").table == "mine"
+    assert not server_of(SERVER + "\toption masquerade '0'\n").masquerade
+
+
 def test_addresses_of_a_peer_get_the_length_of_the_servers_network() -> None:
     inner = "\tlist address '10.9.0.1/16'\n\tlist address '2001:db8::1/64'\n"
     peer = PEER.replace("'10.99.0.2'", "'10.9.3.4 2001:db8::7 192.0.2.1 10.9.0.8/32'")
@@ -228,7 +235,7 @@ addresses = ["10.99.0.2"]
         (
             SERVER + SERVER.replace("'far'", "'n'").replace("tun-far", "x") + "\toption nft_table 'netpath_bond_far'\n",
             "nft_table",
-            "has this table too",
+            "has the table netpath_bond_far too",
         ),
         (
             SERVER
@@ -251,9 +258,9 @@ def test_what_is_refused(text: str, place: str | None, fragment: str) -> None:
 
 
 def test_options_of_the_other_role_are_said_to_do_nothing() -> None:
-    loaded = loads_bonds(CLIENT + "\toption masquerade '1'\n" + SERVER + "\toption server_key 'x'\n")
+    loaded = loads_bonds(CLIENT + "\toption forward '1'\n" + SERVER + "\toption server_key 'x'\n")
     assert {(p.option, p.severity) for p in loaded.problems if "has no effect with role" in p.message} == {
-        ("masquerade", "warning"),
+        ("forward", "warning"),
         ("server_key", "warning"),
     }
     assert good(loads_bonds(CLIENT + "\toption max_clients '3'\n")).clients

@@ -1174,8 +1174,8 @@ return baseclass.extend({
 				masquerade: {
 					kind: 'bool',
 					names: [ 'masquerade' ],
-					default: '1',
-					help: _('server: whether what clients send to the Internet gets the server\'s address.')
+					note: _('server: 1, client: 0'),
+					help: _('server: whether what clients send to the Internet gets the server\'s address; client: whether what the LAN sends by the bond gets the inner address, where no firewall does that (OpenWrt\'s can).')
 				},
 				forward: {
 					kind: 'bool',
@@ -1187,7 +1187,7 @@ return baseclass.extend({
 					kind: 'nft_table',
 					names: [ 'nft_table' ],
 					note: _('`netpath_bond_NAME`'),
-					help: _('server: name of its nftables table (family inet).')
+					help: _('Name of its nftables table (family inet), which a server has, and a client with `masquerade`.')
 				},
 				max_clients: {
 					kind: 'whole',
