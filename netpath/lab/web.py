@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -172,6 +173,10 @@ def ask(sockets: Sockets, method: str, arguments: Mapping[str, Any]) -> Any:
             "NETPATH_SOCKET": str(sockets.tracker),
             "NETPATH_MONITOR_SOCKET": str(sockets.monitor),
             "NETPATH_BOND_DIR": str(sockets.bonds),
+            # Keys of this machine's own bonds are none of the lab's business.
+            "NETPATH_KEYS_DIR": str(sockets.bonds),
+            "NETPATH_CONFIG": str(sockets.tracker.with_name("netpath.conf")),
+            "NETPATH_COMMAND": str(Path(sys.executable).with_name("netpath")),
         },
     )
     return json.loads(done.stdout)

@@ -214,3 +214,33 @@ def test_set_up_text_for_the_server_is_copied(place: Place, bond: FakeBond) -> N
     place.browser.press("Escape")
     place.browser.wait("document.activeElement?.dataset.action == 'keys'")
     assert place.browser.problems() == []
+
+
+def test_keys_are_made_in_place_and_the_private_one_stays_there(standin: StandIn, fake: FakeBond) -> None:
+    fake.reply["public_key"] = None
+    standin.visit(PAGE, user=READER)
+    standin.browser.click("[data-action=keys]")
+    standin.browser.wait_for("[data-part=keys]", "read-only")
+    assert standin.browser.count("[data-action=genkey]") == 0
+    standin.visit(PAGE)
+    standin.browser.evaluate(
+        "(fetched => window.fetch = async (...given) => { const reply = await fetched(...given);"
+        "window.heard = (window.heard ?? '') + await reply.clone().text(); return reply })(window.fetch)"
+    )
+    for _ in range(2):  # a key that is there stays
+        standin.browser.click("[data-action=keys]")
+        if standin.browser.count("[data-action=genkey]"):
+            standin.browser.click("[data-action=genkey]")
+        standin.browser.wait("document.querySelector('[data-key=public]')?.textContent.length == 44")
+        public = standin.browser.text("[data-key=public]")
+        assert public in standin.browser.text("[data-setup=start] pre")
+        standin.browser.press("Escape")
+    file = standin.bonds / "home.key"
+    private = file.read_text().strip()
+    file.unlink()
+    assert len(private) == 44
+    assert private != public
+    heard = standin.browser.evaluate("window.heard + document.documentElement.outerHTML")
+    assert public in heard
+    assert private not in heard, "the private key never leaves the router"
+    assert standin.browser.problems() == []

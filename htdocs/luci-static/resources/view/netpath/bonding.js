@@ -32,12 +32,12 @@ const TABS = () => ({
 	general: [ [ 'server', _('Server'), CLIENT ], [ 'server_key', _('Public key of the server'), CLIENT ], [ 'listen', _('Addresses to listen at'), SERVER ],
 		[ 'port', _('Port') ], [ 'ports', _('Ports in a row') ], [ 'device', _('Device') ], [ 'address', _('Addresses in the tunnel') ],
 		[ 'automatic', _('All uplinks are links'), CLIENT ], [ 'streams', _('Streams of a link'), CLIENT ],
-		[ 'masquerade', _('Masquerade'), SERVER ], [ 'forward', _('Forward'), SERVER ], [ 'max_clients', _('Clients at most'), SERVER ] ],
+		[ 'masquerade', _('Masquerade') ], [ 'forward', _('Forward'), SERVER ], [ 'max_clients', _('Clients at most'), SERVER ] ],
 	traffic: [ [ 'mode', _('Mode') ], [ 'copies', _('Copies'), { mode: [ 'redundant' ] } ], [ 'fec', _('Error correction') ],
 		[ 'fec_group', _('Packets of a group'), CORRECTING ], [ 'fec_repairs', _('Repairs of a group'), CORRECTING ], [ 'mtu', _('MTU') ],
 		[ 'heartbeat', _('Heartbeat') ], [ 'rtt_weight', _('Weight of the round trip') ], [ 'loss_weight', _('Weight of losses') ] ],
 	security: [ [ 'private_key_file', _('File of the private key') ], [ 'preshared_key', _('Pre-shared key'), CLIENT ],
-		[ 'preshared_key_file', _('File of the pre-shared key'), CLIENT ], [ 'cipher', _('Ciphers') ], [ 'obfuscate', _('Obfuscate') ], [ 'nft_table', _('Table of nftables'), SERVER ] ]
+		[ 'preshared_key_file', _('File of the pre-shared key'), CLIENT ], [ 'cipher', _('Ciphers') ], [ 'obfuscate', _('Obfuscate') ], [ 'nft_table', _('Table of nftables') ] ]
 });
 /* The keys' dialog is for it: it stays where it is, and never comes to a form. */
 const UNSEEN = [ 'private_key' ];
@@ -145,7 +145,7 @@ return view.extend({
 
 		for (const [ tab, options ] of Object.entries(TABS()))
 			for (const [ name, title, when ] of options)
-				this.depend(fields.add(s, 'bond', name, title, { tab, ...this.look(name) }), when);
+				this.usual(this.depend(fields.add(s, 'bond', name, title, { tab, ...this.look(name) }), when), name);
 
 		for (const name in schema.sections.bond.options)
 			if (!s.getOption(name) && !UNSEEN.includes(name))
@@ -153,13 +153,24 @@ return view.extend({
 	},
 
 	look(name) {
-		return { mode: { widget: form.RichListValue, labels: MODES() }, fec: { widget: form.RichListValue, labels: FEC() } }[name];
+		return schema.sections.bond.options[name].kind == 'bool' && schema.sections.bond.options[name].default == null ? { widget: form.ListValue } : { mode: { widget: form.RichListValue, labels: MODES() }, fec: { widget: form.RichListValue, labels: FEC() } }[name];
 	},
 
 	depend(field, when) {
 		for (const [ option, values ] of Object.entries(when ?? {}))
 			for (const value of values)
 				field.depends(option, value);
+
+		return field;
+	},
+
+	/* A switch whose default is by other options is neither on nor off until it is set. */
+	usual(field, name) {
+		const { kind, default: usual } = schema.sections.bond.options[name];
+
+		if (kind == 'bool' && usual == null)
+			for (const [ value, text ] of [ [ '', _('Usual') ], [ '1', _('Yes') ], [ '0', _('No') ] ])
+				field.value(value, text);
 	},
 
 	/* The same button as in the list. */
