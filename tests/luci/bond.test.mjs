@@ -98,6 +98,16 @@ test('text for a server has the public key, what must be alike, and nothing else
 	assert.ok(!(uci + toml + start).includes('secret'));
 });
 
+test('a new server is in the network of its client', () => {
+	const of = address => setup.texts({ name: 'home', role: 'client', key: KEY, options: { address } })[2].text.match(/address = \["([^"]*)"\]/)[1];
+	assert.equal(of('192.0.2.130/24'), '192.0.2.1/24');
+	assert.equal(of('192.0.2.130/25'), '192.0.2.129/25');
+	assert.equal(of('192.0.2.129/25'), '192.0.2.130/25');
+	assert.equal(of([ '2001:db8::2/64', '198.51.100.9/20' ]), '198.51.96.1/20');
+	assert.equal(of('2001:db8::2/64'), '10.99.0.1/24');
+	assert.equal(of('192.0.2.1/32'), '10.99.0.1/24');
+});
+
 test('a client says its own address, a server what a client needs', () => {
 	const [ uci ] = setup.texts({ name: 'home', role: 'client', key: KEY, options: { address: [ '192.0.2.7/24', '2001:db8::7/64' ] } });
 	assert.match(uci.text, /list addresses '192\.0\.2\.7\/24'\n\tlist addresses '2001:db8::7\/64'/);

@@ -254,7 +254,7 @@ return baseclass.extend({
 		if (option.kind == 'bool' || (fixed && option.default != null))
 			field.default = option.default;
 		else
-			field.placeholder = option.default ?? (option.note?.length > SHORT ? null : plain(option.note));
+			field.placeholder = option.default ?? (option.note?.length > SHORT ? null : plain(option.note)?.replace(/[“”]/g, ''));
 
 		field.rmempty = field.optional = !option.required && (!fixed || option.default == null);
 		/* Addresses are shown: nobody could tell a wrong one. */

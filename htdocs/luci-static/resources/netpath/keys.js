@@ -44,7 +44,7 @@ class Dialog {
 		dom.content(this.place, key ? [
 			E('p', {}, [ _('Own public key:') ]),
 			E('div', { 'class': 'np-copy' }, [ E('code', { 'data-key': 'public' }, [ key ]), ' ', tools.copyButton(() => key) ]),
-			E('p', { 'class': 'np-hint' }, [ _('Others may see it. The private key is in a file of this router, and nowhere else.') ]),
+			E('p', { 'class': 'np-hint' }, [ _('Others may see it. The private key stays on this machine.') ]),
 			...setup.texts(this.bond).map(({ name, text }) => E('details', { 'data-setup': name, ...(name == (server ? 'uci' : 'start') ? { 'open': '' } : {}) }, [
 				E('summary', {}, [ TITLES()[server ? 'server' : 'client'][name] ]),
 				E('pre', { 'class': 'np-text' }, [ text ]), tools.copyButton(() => text)

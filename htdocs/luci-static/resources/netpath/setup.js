@@ -40,6 +40,18 @@ function alike(options) {
 	return Object.fromEntries(ALIKE.filter(name => options[name] != null && options[name] !== '').map(name => [ name, String(options[name]) ]));
 }
 
+/* The first address of the network that the client is in, or the second where that is its own one. */
+function addressOfServer(addresses) {
+	const [ , text, length ] = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(addresses.find(each => /^[\d.]+\/\d+$/.test(each)) ?? CLIENT_ADDRESS) ?? [];
+	if (!text || length < 1 || length > 30)
+		return SERVER_ADDRESS;
+
+	const own = text.split('.').reduce((number, part) => number * 256 + +part, 0), size = 2 ** (32 - length);
+	const first = own - own % size + 1, number = first == own ? first + 1 : first;
+
+	return `${[ 24, 16, 8, 0 ].map(bits => Math.floor(number / 2 ** bits) % 256).join('.')}/${length}`;
+}
+
 /* Lines for a shell of the server. `file` is its configuration. */
 function start(file) {
 	return [
@@ -68,8 +80,9 @@ return baseclass.extend({
 			return [ { name: 'uci', text: uci([ client ]) }, { name: 'toml', text: toml([ client ]) } ];
 		}
 
-		const addresses = list(options.address), peer = { type: 'bond_peer', name, options: { public_key: key, addresses: addresses.length ? addresses : [ CLIENT_ADDRESS ] } };
-		const server = { type: 'bond', name: SERVER, options: { role: 'server', address: [ SERVER_ADDRESS ], ...alike(options) } };
+		const given = list(options.address), addresses = given.length ? given : [ CLIENT_ADDRESS ];
+		const peer = { type: 'bond_peer', name, options: { public_key: key, addresses } };
+		const server = { type: 'bond', name: SERVER, options: { role: 'server', address: [ addressOfServer(addresses) ], ...alike(options) } };
 
 		return [ { name: 'uci', text: uci([ peer ]) }, { name: 'toml', text: toml([ peer ]) }, { name: 'start', text: start(toml([ server, peer ])) } ];
 	}

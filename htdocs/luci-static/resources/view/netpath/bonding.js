@@ -32,7 +32,7 @@ const TABS = () => ({
 	general: [ [ 'server', _('Server'), CLIENT ], [ 'server_key', _('Public key of the server'), CLIENT ], [ 'listen', _('Addresses to listen at'), SERVER ],
 		[ 'port', _('Port') ], [ 'ports', _('Ports in a row') ], [ 'device', _('Device') ], [ 'address', _('Addresses in the tunnel') ],
 		[ 'automatic', _('All uplinks are links'), CLIENT ], [ 'streams', _('Streams of a link'), CLIENT ],
-		[ 'masquerade', _('Masquerade') ], [ 'forward', _('Forward'), SERVER ], [ 'max_clients', _('Clients at most'), SERVER ] ],
+		[ 'masquerade', _('Masquerade') ], [ 'forward', _('Forward'), SERVER ], [ 'max_clients', _('Clients at most'), SERVER ], [ 'loglevel', _('Log level') ] ],
 	traffic: [ [ 'mode', _('Mode') ], [ 'copies', _('Copies'), { mode: [ 'redundant' ] } ], [ 'fec', _('Error correction') ],
 		[ 'fec_group', _('Packets of a group'), CORRECTING ], [ 'fec_repairs', _('Repairs of a group'), CORRECTING ], [ 'mtu', _('MTU') ],
 		[ 'heartbeat', _('Heartbeat') ], [ 'rtt_weight', _('Weight of the round trip') ], [ 'loss_weight', _('Weight of losses') ] ],
@@ -173,12 +173,12 @@ return view.extend({
 				field.value(value, text);
 	},
 
-	/* The same button as in the list. */
+	/* A dialog would take the place of this form, and of what is typed into it. */
 	addKeys(s) {
 		const field = s.taboption('security', form.DummyValue, '_keys_here', _('Keys'));
 
 		field.modalonly = true;
-		field.renderWidget = sid => E('div', {}, [ this.keysButton(sid) ]);
+		field.cfgvalue = () => _('They are made and shown by the button in the list of bonds.');
 	},
 
 	/* Links and peers name the bond that they belong to: one of those that are there when the form opens. */
