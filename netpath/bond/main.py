@@ -46,7 +46,11 @@ def main(
 
 
 def _begin_anew(_number: int, _frame: object) -> None:
-    """Become this very command again; what is open is closed on the way."""
+    """Become this very command again; what is open is closed on the way.
+
+    What comes before it has its handler again is ignored: the configuration is read after that.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
