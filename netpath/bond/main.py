@@ -16,8 +16,6 @@ from netpath.paths import Paths
 from netpath.steering.marks import MarkSpace
 from netpath.tracker.journal import Log
 
-_ENDS = (signal.SIGTERM, signal.SIGINT)
-
 
 def main(
     where: Paths, role: str, name: str | None, *, wait: bool = False, use_syslog: bool = False, use_stderr: bool = True
@@ -27,21 +25,17 @@ def main(
     0 after an ordinary stop, 1 when it cannot start, which the log tells. wait: where the configuration is of no use,
     wait for a SIGHUP and read it again, as no restart makes it better.
     """
+    # Until the loop has its own handler, a reload is a new beginning: none is lost, and none kills.
+    signal.signal(signal.SIGHUP, _begin_anew)
     log = Log(use_syslog=use_syslog, use_stderr=use_stderr, name="netpath-bond")
-    if wait:
-        # Kept for `_better` from the beginning: none that comes while the file is read is lost or kills.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    while True:
-        loaded = load_bonds(where.config, name, role, keys=where.keys_dir)
-        settings = _chosen(loaded, where, role, name, log)
-        if settings is not None:
-            break
-        if not wait:
-            return 1
-        log("notice", "waiting for a reload")
-        if signal.sigwait({signal.SIGHUP, *_ENDS}) != signal.SIGHUP:
-            return 0
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+    loaded = load_bonds(where.config, name, role, keys=where.keys_dir)
+    settings = _chosen(loaded, where, role, name, log)
+    if settings is None:
+        if wait:
+            log("notice", "waiting for a reload")
+            while True:
+                signal.pause()
+        return 1
     lock = _locked(where, settings.name, log)
     if lock is None:
         return 1
@@ -49,6 +43,15 @@ def main(
         return _run(settings, loaded, where, log)
     finally:
         os.close(lock)
+
+
+def _begin_anew(_number: int, _frame: object) -> None:
+    """Become this very command again; what is open is closed on the way.
+
+    What comes before it has its handler again is ignored: the configuration is read after that.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _chosen(loaded: LoadedBonds, where: Paths, role: str, name: str | None, log: Log) -> BondClient | BondServer | None:

@@ -136,4 +136,4 @@ class Machine:
                         self._filter()
                 except (SetupError, NetlinkError) as error:
                     # The device is gone or changing: whoever owns it sees that itself, and calls `raised`.
-                    self._tell([str(error)])
+                    self._log("debug", f"{self._settings.name}: {error}")
