@@ -58,12 +58,14 @@ function start(file) {
 		'# As root on the server: Python 3.11 or newer, in the directory of NetPath\'s source.',
 		'python3 -m venv /opt/netpath',
 		'/opt/netpath/bin/pip install \'.[bond]\'',
+		'ln -s /opt/netpath/bin/netpath /usr/local/sbin/netpath',
 		'mkdir -p /etc/netpath',
 		'cat > /etc/netpath/config.toml <<\'END\'',
 		`${file}END`,
 		'# Makes the server\'s keys, and prints the public one: it is server_key of the router.',
-		`/opt/netpath/bin/netpath bond genkey ${SERVER}`,
-		'/opt/netpath/bin/netpath bond server',
+		`netpath bond genkey ${SERVER}`,
+		'cp examples/netpath-bond-server.service /etc/systemd/system/',
+		'systemctl enable --now netpath-bond-server',
 		''
 	].join('\n');
 }
