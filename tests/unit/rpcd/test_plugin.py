@@ -314,7 +314,7 @@ def test_a_key_is_made_by_the_command(tmp_path: Path, monkeypatch: pytest.Monkey
     for code in ("0", "1"):
         monkeypatch.setenv("CODE", code)
         reply = call("bond_genkey", {"name": "home"}, socket=tmp_path / "s")
-        assert reply == {"asked": "bond genkey --json home"}
+        assert reply == {"asked": "bond genkey home --json"}
     command.write_text("#!/bin/sh\nkill -9 $$\n")
     assert "broke off" in call("bond_genkey", {"name": "home"}, socket=tmp_path / "s")["error"]
     command.unlink()
