@@ -134,7 +134,7 @@ def test_a_key_in_the_configuration_is_the_bonds(run: Run, instance: Path, keys:
 
 @pytest.mark.parametrize("name", ["../x", "-x", "a b", "x" * 65, ""])
 def test_no_key_for_what_is_no_name(name: str, run: Run, keys: Path) -> None:
-    result = run("bond", "genkey", "--json", "--", name)
+    result = run("bond", "genkey", name, "--json")
     assert (result.code, keys.exists()) == (2, False)
 
 
