@@ -73,7 +73,7 @@ return view.extend({
 			E('div', { 'class': 'cbi-map-descr' }, [ _('Several uplinks as one encrypted tunnel to a server of yours.') ]),
 			place('choice', { 'class': 'np-controls' }),
 			place('notices'),
-			E('div', { 'class': 'np-hide-empty' }, [
+			this.content = E('div', {}, [
 				this.makeAbout(place),
 				place('speeds', { 'class': 'np-tiles' }),
 				place('chosen'),
@@ -155,7 +155,8 @@ return view.extend({
 			this.note(bonds.peers(reply));
 		}
 		const known = this.last.running === true;
-		this.page.classList.toggle('np-empty', !known);
+		/* Not by the style sheet, which may come later than the page. */
+		this.content.style.display = known ? '' : 'none';
 		parts.refresh(this.notices, JSON.stringify([ state, known, running ? reply.problem : [ reply?.error, reply?.remedy ] ]), () =>
 			running ? this.remark(reply) : this.obstacle(state, reply, known));
 		if (known)
