@@ -7,6 +7,8 @@ what is wrong with one does not stop another.
 
 from __future__ import annotations
 
+import re
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +19,7 @@ from netpath.config.bond_ends import Ends
 from netpath.config.bond_keys import Keys, key_file
 from netpath.config.loading import sections_of, text_of
 from netpath.config.parse import Parsed, Report, blank, parse
-from netpath.config.problems import ERROR, Problem, nearest
+from netpath.config.problems import ERROR, WARNING, Problem, nearest
 from netpath.config.schema_bond import BOND_SECTIONS, ROLES
 from netpath.config.sections import Section
 from netpath.config.uci import label
@@ -31,6 +33,9 @@ _ONLY_FOR = {
 }
 """Options that the other role does not have."""
 _BROKEN_KEY = "not a key", "write what netpath bond genkey prints"
+_SECRET_INSIDE = re.compile(r"""^\s*(?:option\s+['"]?)?(?:private|preshared)_key\b""", re.MULTILINE)
+_OTHERS = 0o007
+"""A group may be there for those who may read it."""
 _LEAST_IPV6 = 1280
 """RFC 8200, 5."""
 
@@ -66,7 +71,12 @@ def load_bonds(path: Path, name: str | None = None, role: str | None = None, *, 
     text, problem = text_of(path)
     if problem is not None:
         return LoadedBonds(None, (problem,))
-    return loads_bonds(text, str(path), "toml" if path.suffix == ".toml" else "uci", name, role, keys=keys)
+    loaded = loads_bonds(text, str(path), "toml" if path.suffix == ".toml" else "uci", name, role, keys=keys)
+    if not _SECRET_INSIDE.search(text) or not stat.S_IMODE(path.stat().st_mode) & _OTHERS:
+        return loaded
+    message = "there are keys in this file, and others may read it"
+    warning = Problem(WARNING, str(path), None, None, None, None, message, f"chmod 600 {path}")
+    return replace(loaded, problems=(*loaded.problems, warning))
 
 
 def loads_bonds(

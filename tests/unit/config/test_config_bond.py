@@ -354,6 +354,18 @@ def test_no_key_is_quoted_in_a_problem_shown_or_in_a_repr() -> None:
     assert repr(SHARED)[2:20] not in repr(client)
 
 
+@pytest.mark.parametrize("name", ["netpath", "config.toml"])
+def test_a_file_with_keys_is_nobody_elses(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    inside = SEED.replace("KEYS", CLIENT_KEYS) if name.endswith(".toml") else CLIENT
+    for text, warned in ((inside, True), (inside.replace("private_key", "private_key_file"), False)):
+        path.write_text(text)
+        for mode in (0o644, 0o600):
+            path.chmod(mode)
+            found = [p for p in load_bonds(path, role="client").problems if "others may read it" in p.message]
+            assert [p.fix for p in found] == ([f"chmod 600 {path}"] if warned and mode == 0o644 else [])
+
+
 def test_the_secret_options_are_the_private_and_the_shared_keys() -> None:
     secret = {o.name for kind in BOND_SECTIONS.values() for o in kind.options if o.secret}
     assert secret == {"private_key", "preshared_key"}
@@ -365,6 +377,7 @@ def test_the_secret_options_are_the_private_and_the_shared_keys() -> None:
 def test_a_bad_bond_never_stops_steering(tmp_path: Path) -> None:
     steering = "config interface 'wan'\n\toption ifname 'eth0'\n\toption track_method 'none'\n"
     path = tmp_path / "netpath"
+    path.touch(0o600)
     path.write_text(steering + CLIENT.replace(text_of(FAR), "short"))
     assert load(path).config is not None
     assert load(path).problems == ()
@@ -479,6 +492,7 @@ def test_no_more_clients_than_addresses() -> None:
 def test_check_judges_the_seeds_file_as_a_bond(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     where = locate({"NETPATH_CONFIG": str(path), "NETPATH_STATE_DIR": str(tmp_path)}, {})
+    path.touch(0o600)
     path.write_text(SEED.replace("KEYS", CLIENT_KEYS))
     assert check(where, {}) == {"problems": []}
     path.write_text(SEED.replace("KEYS", CLIENT_KEYS).replace("203.0.113.7", "<YOUR_SERVER_IP>"))
