@@ -23,6 +23,9 @@ VERSIONS = (1, 1)
 INITIATION = 512
 """Bytes of every initiation; no response is longer."""
 NO_PSK = bytes(noise.KEY)
+_INITIATIONS = range(INITIATION, INITIATION + 1)
+_RESPONSES = range(HEAD + noise.SECOND_OVERHEAD + MAC, INITIATION + 1)
+"""Bytes that they may have."""
 _FIXED = 4
 """Version byte and three zeros."""
 
@@ -45,6 +48,7 @@ class Field(IntEnum):
     MTU = 6
     STREAMS = 7
     SERVER = 8
+    SEQUENCE = 9
     PADDING = 255
 
 
@@ -58,6 +62,8 @@ class Offer:
     run: bytes
     """Random, of the sender's process."""
     streams: int
+    sequence: int
+    """Of this initiation among those of the run: none is used twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +110,18 @@ class Initiator:
         self._psk = psk
         self._server = server
         self._public = noise.public_bytes(static)
+        self._offer: Offer | None = None
         self._noise = noise.Handshake(_prologue(FORMAT), static, server, ephemeral=ephemeral)
 
     def initiation(self, offer: Offer, path: int) -> bytes:
         """The datagram. Call it once."""
+        self._offer = offer
         fields = _fields(
             (Field.VERSIONS, bytes(offer.versions)),
             (Field.CIPHERS, bytes(offer.ciphers)),
             (Field.RUN, offer.run),
             (Field.STREAMS, offer.streams.to_bytes(2, "big")),
+            (Field.SEQUENCE, offer.sequence.to_bytes(8, "big")),
         )
         room = INITIATION - HEAD - _FIXED - noise.FIRST_OVERHEAD - MAC
         message = self._noise.write_first(_padded(fields, room))
@@ -128,9 +137,18 @@ class Initiator:
         except NoiseError as error:
             raise HandshakeError(str(error)) from None
         answer = _answer(payload)
+        self._check(answer)
         send, receive = attempt.split()
         number = _session_number(datagram)
         return answer, Keys(send, receive, answer.cipher, answer.version), number
+
+    def _check(self, answer: Answer) -> None:
+        """What was offered, and nothing else, may be chosen: a cipher that is not configured is not used."""
+        assert self._offer is not None
+        if answer.cipher not in self._offer.ciphers:
+            raise HandshakeError("a cipher that was not offered")
+        if not self._offer.versions[0] <= answer.version <= self._offer.versions[1]:
+            raise HandshakeError("a version that was not offered")
 
 
 class Responder:
@@ -144,28 +162,26 @@ class Responder:
         self._noise: noise.Handshake | None = None
         self.client = b""
         """The client's static public key, after `read`: the caller decides whether it is known."""
-        self.fresh = b""
-        """The client's ephemeral public key: the caller decides whether it was seen before."""
         self.number = 0
         """The client's number of the session."""
 
     def read(self, datagram: bytes) -> Offer:
         """Raises HandshakeError."""
         message = _checked(datagram, self._public, _FIXED)
-        handshake = noise.Handshake(_prologue(datagram[HEAD]), self._static, ephemeral=self._ephemeral)
         if datagram[HEAD : HEAD + _FIXED] != bytes([FORMAT]) + bytes(_FIXED - 1):
             raise HandshakeError(f"handshakes of version {datagram[HEAD]} are not known here")
+        handshake = noise.Handshake(_prologue(FORMAT), self._static, ephemeral=self._ephemeral)
         try:
             payload = handshake.read_first(message)
         except NoiseError as error:
             raise HandshakeError(str(error)) from None
-        assert handshake.remote_static is not None and handshake.remote_ephemeral is not None
-        self._noise, self.client, self.fresh = handshake, handshake.remote_static, handshake.remote_ephemeral
+        assert handshake.remote_static is not None
+        self._noise, self.client = handshake, handshake.remote_static
         self.number = _session_number(datagram)
         return _offer(payload)
 
     def response(self, answer: Answer, psk: bytes, number: int, path: int) -> tuple[bytes, Keys]:
-        """(datagram, keys). `number`: what the client will call this session by."""
+        """(datagram, keys). `number`: what the client will call this session by. Raises HandshakeError."""
         assert self._noise is not None
         fields = _fields(
             (Field.VERSIONS, bytes((answer.version, answer.newest))),
@@ -179,7 +195,10 @@ class Responder:
         message = self._noise.write_second(fields, psk)
         head = pack_head(self.number, Kind.RESPONSE, path, number)
         send, receive = self._noise.split()
-        return _with_mac(head + message, self.client), Keys(send, receive, answer.cipher, answer.version)
+        datagram = _with_mac(head + message, self.client)
+        if len(datagram) not in _RESPONSES:
+            raise HandshakeError("more inner addresses than a response has room for")
+        return datagram, Keys(send, receive, answer.cipher, answer.version)
 
 
 def agreed(offer: Offer, preferred: Sequence[Cipher]) -> tuple[int, Cipher]:
@@ -209,8 +228,8 @@ def _with_mac(data: bytes, recipient: bytes) -> bytes:
 
 
 def _checked(datagram: bytes, own: bytes, fixed: int) -> bytes:
-    """The message of a datagram whose mac is right."""
-    if len(datagram) < HEAD + fixed + noise.SECOND_OVERHEAD + MAC or len(datagram) > 2 * INITIATION:
+    """The message of a datagram of the right length whose mac is right."""
+    if len(datagram) not in (_INITIATIONS if fixed else _RESPONSES):
         raise HandshakeError("of no length that a handshake has")
     if not hmac.compare_digest(datagram[-MAC:], _mac(datagram[:-MAC], own)):
         raise HandshakeError("not for us")
@@ -259,7 +278,8 @@ def _offer(payload: bytes) -> Offer:
     found = dict(_read_fields(payload))
     low, high = _number(found, Field.VERSIONS, 2)
     run, streams = _number(found, Field.RUN, 8), _number(found, Field.STREAMS, 2)
-    return Offer((low, high), tuple(found.get(Field.CIPHERS, b"")), run, int.from_bytes(streams, "big"))
+    sequence = int.from_bytes(_number(found, Field.SEQUENCE, 8), "big")
+    return Offer((low, high), tuple(found.get(Field.CIPHERS, b"")), run, int.from_bytes(streams, "big"), sequence)
 
 
 def _answer(payload: bytes) -> Answer:
@@ -277,9 +297,7 @@ def _answer(payload: bytes) -> Answer:
     try:
         cipher = Cipher(_number(found, Field.CIPHERS, 1)[0])
     except ValueError:
-        raise HandshakeError("a cipher that was not offered") from None
-    if not VERSIONS[0] <= version <= VERSIONS[1]:
-        raise HandshakeError("a version that was not offered")
+        raise HandshakeError("a cipher that is not known here") from None
     return Answer(
         version=version,
         newest=newest,

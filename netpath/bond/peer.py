@@ -99,7 +99,7 @@ class Peer:
         """An authentic plaintext that `session` has opened."""
         path.arrived(len(plaintext) + HEAD + TAG + path.overhead, now)
         if address is not path.address.proven:
-            path.address.arrived(address, newest=True)
+            path.address.arrived(address, newest=session is self.session and session.advanced)
         if plaintext[0] >= Type.PACKET << 4:
             self._data(path, plaintext, now)
             return
@@ -134,7 +134,8 @@ class Peer:
     ) -> None:
         match frame:
             case Heartbeat():
-                path.address.returned(frame.returned, address)
+                if path.address.returned(frame.returned, address):
+                    path.largest_probe = 0
                 came_up = path.beat(frame, now)
                 highest = self.receiver.highest
                 ahead = (frame.number - highest) % NUMBERS
@@ -145,6 +146,8 @@ class Peer:
                     self._choose(now)
             case Probe():
                 path.largest_probe = max(path.largest_probe, frame.size)
+            case Rekey() | Bye() if session is not self.session:
+                pass  # somebody held it back: what it is about is over
             case Rekey():
                 self.wants_keys = True
             case Bye(reason=Reason.NO_PATH):
@@ -245,7 +248,9 @@ class Peer:
 
     def _reported(self, number: int, highest: int) -> None:
         """The peer has seen counter `highest`: what was sent until then has arrived or is lost."""
-        kept = self._kept[number]
+        kept = self._kept.get(number)
+        if kept is None:
+            return  # a BYE of this path came in the same plaintext
         trains = kept.trains
         while trains and trains[0][0] <= highest:
             kept.size -= sum(map(len, trains.popleft()[1]))

@@ -49,8 +49,8 @@ class Veil:
     HANDSHAKE = 16
     """Bytes of a handshake datagram that are veiled: the head and what is constant after it."""
 
-    def __init__(self, server_public: bytes, psk: bytes) -> None:
-        key = hashlib.sha256(b"NetPath bond head" + server_public + psk).digest()
+    def __init__(self, server_public: bytes) -> None:
+        key = hashlib.sha256(b"NetPath bond head" + server_public).digest()
         # A mode without an IV, of one block at a time: exactly the block cipher that is wanted here.
         self._update = Cipher(algorithms.AES(key), modes.ECB()).encryptor().update
 
