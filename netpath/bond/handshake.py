@@ -49,6 +49,7 @@ class Field(IntEnum):
     STREAMS = 7
     SERVER = 8
     SEQUENCE = 9
+    NUMBER = 10
     PADDING = 255
 
 
@@ -122,6 +123,7 @@ class Initiator:
             (Field.RUN, offer.run),
             (Field.STREAMS, offer.streams.to_bytes(2, "big")),
             (Field.SEQUENCE, offer.sequence.to_bytes(8, "big")),
+            (Field.NUMBER, self.number.to_bytes(4, "big")),
         )
         room = INITIATION - HEAD - _FIXED - noise.FIRST_OVERHEAD - MAC
         message = self._noise.write_first(_padded(fields, room))
@@ -139,7 +141,7 @@ class Initiator:
         answer = _answer(payload)
         self._check(answer)
         send, receive = attempt.split()
-        number = _session_number(datagram)
+        number = _session_number(datagram, payload)
         return answer, Keys(send, receive, answer.cipher, answer.version), number
 
     def _check(self, answer: Answer) -> None:
@@ -177,7 +179,7 @@ class Responder:
             raise HandshakeError(str(error)) from None
         assert handshake.remote_static is not None
         self._noise, self.client = handshake, handshake.remote_static
-        self.number = _session_number(datagram)
+        self.number = _session_number(datagram, payload)
         return _offer(payload)
 
     def response(self, answer: Answer, psk: bytes, number: int, path: int) -> tuple[bytes, Keys]:
@@ -189,6 +191,7 @@ class Responder:
             (Field.RUN, answer.run),
             (Field.STREAMS, answer.streams.to_bytes(2, "big")),
             (Field.MTU, answer.mtu.to_bytes(2, "big")),
+            (Field.NUMBER, number.to_bytes(4, "big")),
             *((Field.CLIENT4 if len(a) == 5 else Field.CLIENT6, a) for a in answer.client),
             *((Field.SERVER, a) for a in answer.server),
         )
@@ -236,11 +239,11 @@ def _checked(datagram: bytes, own: bytes, fixed: int) -> bytes:
     return datagram[HEAD + fixed : -MAC]
 
 
-def _session_number(datagram: bytes) -> int:
-    """The sender's own number of the session."""
+def _session_number(datagram: bytes, payload: bytes) -> int:
+    """The sender's own number of the session. The head's alone could be anybody's: its mac takes no secret."""
     number = unpack_head(datagram).counter
-    if number >> 32:
-        raise HandshakeError("a session's number of more than 32 bits")
+    if number != int.from_bytes(_number(dict(_read_fields(payload)), Field.NUMBER, 4), "big"):
+        raise HandshakeError("a session's number that was changed on the way")
     return number
 
 

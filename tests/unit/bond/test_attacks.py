@@ -19,7 +19,7 @@ from netpath.bond.fec import CODEC
 from netpath.bond.fec.groups import Decoder
 from netpath.bond.fec.repair import LONGEST
 from netpath.bond.frames import MOST, Bye, FrameError, Heartbeat, Probe, Reason, Rekey, pack, unpack
-from netpath.bond.handshake import INITIATION, Cipher, Initiator, Keys, Offer
+from netpath.bond.handshake import INITIATION, Cipher, Initiator, Keys, Offer, _with_mac
 from netpath.bond.noise import public_bytes
 from netpath.bond.peer import Peer
 from netpath.bond.rate import REPORTS, Rate
@@ -29,7 +29,7 @@ from netpath.bond.replay import MISSING
 from netpath.bond.schedule import Scheduler
 from netpath.bond.serverside import PENDING, RUNS, Client, ServerSessions
 from netpath.bond.session import MOST_PATHS, Session
-from netpath.bond.wire import HEAD, LEAST, TAG, Kind, pack_head, unpack_head
+from netpath.bond.wire import HEAD, LEAST, MAC, TAG, Kind, pack_head, unpack_head
 from tests.unit.bond.test_sessions import Ends
 
 NOW = 1000.0
@@ -170,6 +170,27 @@ def test_a_server_cannot_make_a_client_use_what_it_did_not_offer() -> None:
     initiator._offer = Offer((1, 1), (Cipher.CHACHA20_POLY1305,), bytes(8), 8, 0)  # as if it had offered only that
     assert ends.client.respond(accepted[1], NOW) is None
     assert ends.client.rejected == 1
+
+
+def test_numbers_of_sessions_cannot_be_changed_by_who_knows_the_public_keys() -> None:
+    """The mac takes no secret, so heads of handshakes can be changed by those; the payload has the number, too."""
+    ends = Ends()
+    initiation = ends.initiation()
+    head = unpack_head(initiation)
+    changed = remade(initiation, pack_head(0, head.kind, head.path, head.counter ^ 1), public_bytes(ends.server_key))
+    assert ends.server.initiate(changed, 0, NOW) is None
+    accepted = ends.server.initiate(initiation, 0, NOW)
+    assert accepted is not None
+    head = unpack_head(accepted[1])
+    for receiver, counter in ((head.receiver, head.counter ^ 1), (head.receiver ^ 1, head.counter)):
+        changed_head = pack_head(receiver, head.kind, head.path, counter)
+        assert ends.client.respond(remade(accepted[1], changed_head, public_bytes(ends.client_key)), NOW) is None
+    assert ends.client.respond(accepted[1], NOW) is not None
+
+
+def remade(datagram: bytes, head: bytes, recipient: bytes) -> bytes:
+    """With another head and the right mac."""
+    return _with_mac(head + datagram[HEAD:-MAC], recipient)
 
 
 def test_who_has_the_servers_private_key_cannot_come_in_as_a_client() -> None:

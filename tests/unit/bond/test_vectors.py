@@ -137,6 +137,7 @@ def test_handshakes(shake: dict[str, Any], as_server: bool) -> None:
         (3, bytes.fromhex(offer["run"])),
         (7, struct.pack(">H", offer["streams"])),
         (9, struct.pack(">Q", offer["sequence"])),
+        (10, struct.pack(">I", shake["client_number"])),
     ]
     four, six = map(bytes.fromhex, answer["client"])
     assert (len(four), len(six)) == (5, 17)
@@ -146,6 +147,7 @@ def test_handshakes(shake: dict[str, Any], as_server: bool) -> None:
         (3, bytes.fromhex(answer["run"])),
         (7, struct.pack(">H", answer["streams"])),
         (6, struct.pack(">H", answer["mtu"])),
+        (10, struct.pack(">I", shake["server_number"])),
         (4, four),
         (5, six),
         *((8, bytes.fromhex(each)) for each in answer["server"]),
