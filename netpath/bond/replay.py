@@ -38,6 +38,8 @@ class ReplayWindow:
             return True
         if counter > highest:
             missing = self._missing
+            if counter - highest > self._most:
+                missing.clear()
             missing.update(dict.fromkeys(range(max(highest + 1, counter - self._most + 1), counter)))
             self.highest = counter
             if len(missing) > self._most:
