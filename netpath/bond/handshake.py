@@ -23,6 +23,8 @@ VERSIONS = (1, 1)
 INITIATION = 512
 """Bytes of every initiation; no response is longer."""
 NO_PSK = bytes(noise.KEY)
+LEAST_MTU = 68
+"""Bytes (RFC 791)."""
 _INITIATIONS = range(INITIATION, INITIATION + 1)
 _RESPONSES = range(HEAD + noise.SECOND_OVERHEAD + MAC, INITIATION + 1)
 """Bytes that they may have."""
@@ -290,6 +292,8 @@ def _answer(payload: bytes) -> Answer:
     found = dict(fields)
     version, newest = _number(found, Field.VERSIONS, 2)
     run, streams, mtu = _number(found, Field.RUN, 8), _number(found, Field.STREAMS, 2), _number(found, Field.MTU, 2)
+    if int.from_bytes(mtu, "big") < LEAST_MTU:
+        raise HandshakeError("an MTU that no device takes")
     client = [(4, value) for kind, value in fields if kind == Field.CLIENT4]
     client += [(16, value) for kind, value in fields if kind == Field.CLIENT6]
     server = tuple(value for kind, value in fields if kind == Field.SERVER)

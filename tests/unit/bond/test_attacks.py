@@ -15,6 +15,7 @@ from netpath.bond import noise
 from netpath.bond.assemble import HELD, STREAMS, Assembler
 from netpath.bond.clientside import ClientSessions
 from netpath.bond.dataframes import COPY, FLOWS, PACKET, PARTIAL, SLICE, header
+from netpath.bond.dataframes import HEAD as HEAD_FLAG
 from netpath.bond.fec import CODEC
 from netpath.bond.fec.groups import Decoder
 from netpath.bond.fec.repair import LONGEST
@@ -29,8 +30,10 @@ from netpath.bond.replay import MISSING
 from netpath.bond.schedule import Scheduler
 from netpath.bond.serverside import PENDING, RUNS, Client, ServerSessions
 from netpath.bond.session import MOST_PATHS, Session
+from netpath.bond.slices import plan
 from netpath.bond.wire import HEAD, LEAST, MAC, TAG, Kind, pack_head, unpack_head
 from tests.unit.bond.test_sessions import Ends
+from tests.unit.bond.test_slices import ACK, packet, vnet
 
 NOW = 1000.0
 HOME, CAFE, VICTIM = ("192.0.2.1", 4000), ("198.51.100.7", 4001), ("203.0.113.9", 53)
@@ -400,12 +403,23 @@ def test_slices_without_a_head_are_bounded_in_one_flow_and_in_all() -> None:
     def all_flows() -> Assembler:
         assembler = Assembler(lambda buffers: None)
         for n in range(20000):
-            assembler.add(n, 0, header(SLICE, 0, n, n) + bytes(1400))
+            assembler.add(n % 4000, n // 4000, header(SLICE, n // 4000, n % 4000, n) + bytes(1400))
+        return assembler
+
+    def heads() -> Assembler:
+        """Of packets that never end."""
+        assembler = Assembler(lambda buffers: None)
+        whole = packet(4, bytes(1000), sequence=1, flags=ACK)
+        head = plan(vnet(4, 40, 500), whole, 500)
+        for n in range(20000):
+            assembler.add(n, 0, header(SLICE | HEAD_FLAG, 0, n, n) + head.block(0) + bytes(head.length(0)))
+            assembler.flush()
         assert len(assembler._streams) <= STREAMS
         return assembler
 
     assert peak(one) < 2 * HELD
-    assert peak(all_flows) < 4 * HELD
+    assert peak(all_flows) < 2 * HELD
+    assert peak(heads) < 2 * HELD
 
 
 def test_a_flow_with_very_many_holes_costs_no_more_than_its_frames() -> None:
