@@ -103,12 +103,12 @@ class Server:
             return None if answered is None else answered[1]
         if head.kind == Kind.DATA and (found := self.sessions.of(head.receiver, now)) is not None:
             standing, session = found
-            plaintexts = opened(session, data, now)
+            plaintexts, newest = opened(session, data, now)
             if plaintexts:
                 if self.sessions.authentic(standing, session, now):
                     self.peer.use(session)
                 path = self.peer.paths.get(head.path) or self.peer.add_path(head.path, None, 1472, 28, now)
-                self.peer.opened_all(path, plaintexts, address, session, now)
+                self.peer.opened_all(path, plaintexts, address if newest else None, session, now)
                 self.peer.finish(now)
         return None
 
@@ -164,7 +164,7 @@ def strangers_at_a_client(random: Random, count: int) -> None:
             continue
         assert client.respond(data, server.now) is None
         session = client.of(unpack_head(data).receiver, server.now)
-        assert session is None or len(data) < LEAST or not opened(session, data, server.now)
+        assert session is None or len(data) < LEAST or not opened(session, data, server.now)[0]
     assert client.current is current and server.session.highest(0) == highest
     assert client.respond(answered, server.now) is not None
 
@@ -287,9 +287,9 @@ def a_faulty_peer(random: Random, count: int) -> None:
         head = pack_head(2, Kind.DATA, number, counter)
         ours._counters[number] = counter + 1
         datagram = head + ours._seal(head, faulty.plaintext(now), None)
-        batch += opened(theirs, datagram, now) if len(datagram) >= LEAST else []
+        batch += opened(theirs, datagram, now)[0] if len(datagram) >= LEAST else []
         if batch and (number != 0 or random.randrange(3)):
-            peer.opened_all(path, batch, random.choice(("home", "home", "cafe")), theirs, now)
+            peer.opened_all(path, batch, random.choice(("home", "home", "cafe", None)), theirs, now)
             batch = []
         if n % 16 == 0:
             peer.finish(now)

@@ -131,10 +131,11 @@ def stream_packet(flow: int, at: int, size: int) -> bytes:
     return VNET.pack(NEEDS_CSUM, GSO_TCPV4, 40, 1000, 20, 16) + ip + tcp + content(flow, at, size)
 
 
-def opened(session: Session, data: bytes, now: float) -> list[bytes]:
-    """The plaintext of one datagram, or nothing."""
+def opened(session: Session, data: bytes, now: float) -> tuple[list[bytes], bool]:
+    """(the plaintext of one datagram, or nothing, whether none that is newer came before)."""
     first = int.from_bytes(data[:HEAD], "big") >> 48
-    return session.open_all(memoryview(data), len(data), 0, first, now)[0]
+    plaintexts, _, _, newest = session.open_all(memoryview(data), len(data), 0, first, now)
+    return plaintexts, newest
 
 
 class End:
@@ -200,11 +201,11 @@ class ClientEnd(End):
                 self.peer.use(session)
                 self._last_up = now
         elif head.kind == Kind.DATA and (found := self.sessions.of(head.receiver, now)) is not None:
-            plaintexts = opened(found, data, now)
+            plaintexts, newest = opened(found, data, now)
             if not plaintexts:
                 self.refused += 1
             elif (known := self.peer.paths.get(head.path)) is not None:
-                self.peer.opened_all(known, plaintexts, address, found, now)
+                self.peer.opened_all(known, plaintexts, address if newest else None, found, now)
                 self.peer.finish(now)
 
     def tick(self) -> None:
@@ -234,7 +235,7 @@ class ServerEnd(End):
                 self.network.send(self, path, address, answered[1])
         elif head.kind == Kind.DATA and (found := self.sessions.of(head.receiver, now)) is not None:
             standing, session = found
-            plaintexts = opened(session, data, now)
+            plaintexts, newest = opened(session, data, now)
             if not plaintexts:
                 self.refused += 1
                 return
@@ -243,7 +244,7 @@ class ServerEnd(End):
                     self.peer, self._run = self.new_peer(), standing.run
                 self.peer.use(session)
             known = self.peer.paths.get(head.path) or self.peer.add_path(head.path, None, MTU + 272, 28, now)
-            self.peer.opened_all(known, plaintexts, address, session, now)
+            self.peer.opened_all(known, plaintexts, address if newest else None, session, now)
             self.peer.finish(now)
 
 

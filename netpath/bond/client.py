@@ -100,7 +100,7 @@ class Client(Engine[None]):
         return None if session is None else (None, session)
 
     def _opened(
-        self, found: tuple[None, Session], path: int, plaintexts: list[bytes], place: Place, now: float
+        self, found: tuple[None, Session], path: int, plaintexts: list[bytes], place: Place | None, now: float
     ) -> None:
         if (known := self._peer.paths.get(path)) is not None:
             self._peer.opened_all(known, plaintexts, place, found[1], now)

@@ -85,9 +85,12 @@ class Engine(ABC, Generic[Owner]):
 
     @abstractmethod
     def _opened(
-        self, found: tuple[Owner, Session], path: int, plaintexts: list[bytes], place: Place, now: float
+        self, found: tuple[Owner, Session], path: int, plaintexts: list[bytes], place: Place | None, now: float
     ) -> None:
-        """Authentic plaintexts of one path, opened by what `_session_of` gave."""
+        """Authentic plaintexts of one path, opened by what `_session_of` gave.
+
+        `place`: where they come from; None: newer ones came before, so that this may be where the peer was once.
+        """
 
     @abstractmethod
     def _handshake(self, greeting: Greeting, now: float) -> None:
@@ -117,7 +120,7 @@ class Engine(ABC, Generic[Owner]):
                 return
             if batch is None:
                 break
-            self._batch(batch.data, batch.segment, Place(link, batch.address, batch.local), now)
+            self._batch(batch.data, batch.segment, Place(link, batch.address, batch.local), batch.at)
             if link.fileno() < 0:  # what came has closed it
                 break
         self._batches_done(now)
@@ -142,10 +145,10 @@ class Engine(ABC, Generic[Owner]):
                     self.unknown += 1
                     at += segment
                     continue
-                plaintexts, refused, at = found[1].open_all(data, segment, at, first, now)
+                plaintexts, refused, at, newest = found[1].open_all(data, segment, at, first, now)
                 self.refused += refused
                 if plaintexts:
-                    self._opened(found, first & 0xFFF, plaintexts, place, now)
+                    self._opened(found, first & 0xFFF, plaintexts, place if newest else None, now)
             elif kind < _DATA:
                 self._handshake(Greeting(kind, first & 0xFFF, bytes(data[at : at + segment]), place), now)
                 at += segment

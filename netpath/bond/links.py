@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,8 @@ _UDP_SEGMENT, _UDP_GRO = 103, 104
 _IP_MTU_DISCOVER, _IP_PMTUDISC_PROBE = 10, 3
 _IPV6_MTU_DISCOVER, _IPV6_PMTUDISC_PROBE = 23, 3
 _SO_MARK = 36
+_SO_TIMESTAMPNS = 35
+_TIMESPEC = struct.Struct("@ll")
 _IP_PKTINFO, _IPV6_RECVPKTINFO, _IPV6_PKTINFO = 8, 49, 50
 _SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
 BUFFER = 4 * 1024 * 1024
@@ -58,6 +61,8 @@ class Batch(NamedTuple):
     address: Address
     local: bytes
     """The own address that it was sent to, as `Link.send` takes it."""
+    at: float
+    """Monotonic time at which the kernel had it: the time until it is read is none of the path's."""
 
 
 class Link:
@@ -92,6 +97,7 @@ class Link:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
             for option in (_SO_RCVBUFFORCE, _SO_SNDBUFFORCE):
                 sock.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+            sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             if asked and family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVPKTINFO, 1)
             elif asked:
@@ -157,9 +163,15 @@ class Link:
                 if error.errno not in _TRANSIENT:
                     raise
                 continue
-            segment, local = count, NOWHERE
+            segment, local, at = count, NOWHERE, time.monotonic()
             for level, kind, data in control:
-                if level == _SOL_UDP:
+                if level == socket.SOL_SOCKET:
+                    if kind == _SO_TIMESTAMPNS:
+                        seconds, nanoseconds = _TIMESPEC.unpack(data)
+                        # The kernel's stamp is of a clock that may jump: then it says nothing.
+                        waited = time.time() - seconds - nanoseconds / 1e9
+                        at -= waited if 0.0 < waited < 1.0 else 0.0
+                elif level == _SOL_UDP:
                     if kind == _UDP_GRO:
                         segment = struct.unpack("=i", data[:4])[0]
                 elif level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
@@ -167,7 +179,7 @@ class Link:
                 elif level == socket.IPPROTO_IPV6 and kind == _IPV6_PKTINFO:
                     # The device matters to link-local addresses only; elsewhere the way back is the routes' choice.
                     local = data[:20] if data[:2] == _LINK_LOCAL else data[:16] + bytes(4)
-            return Batch(self._view[:count], segment or 1, address, local)
+            return Batch(self._view[:count], segment or 1, address, local, at)
 
 
 def listening(addresses: Sequence[str], port: int, ports: int) -> list[Link]:

@@ -54,11 +54,11 @@ class Loop:
         due = tick(time.monotonic())
         while self._running:
             ready = self._epoll.poll(max(0.0, due - time.monotonic()))
-            now = time.monotonic()
+            # Looked at anew each time: what one callback takes must not look like delay of a path to the next.
             for fd, _ in ready:
                 if (callback := self._callbacks.get(fd)) is not None:
-                    callback(now)
-            due = tick(now)
+                    callback(time.monotonic())
+            due = tick(time.monotonic())
 
     def close(self) -> None:
         self._epoll.close()

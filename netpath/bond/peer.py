@@ -26,9 +26,12 @@ KEPT = 8 * 1024 * 1024
 """Bytes of data frames of one path that are kept until the peer has reported: what is sent again when it dies."""
 TAIL = 0.005
 """Seconds after the last packet of the device: then a group that has begun ends, and gets its repairs."""
+TOGETHER = 0.2
+"""Part of the time between heartbeats by which one may go earlier, with those of other paths: fewer wake-ups."""
 _DATA = Type.PACKET << 4
-SPREAD = (0.02, 0.5)
-"""Seconds: the least and the most that frames wait for earlier ones of their flow."""
+SPREAD = (0.12, 0.5)
+"""Seconds: the least and the most that frames wait for earlier ones of their flow. Loss is mostly known much sooner, by
+what every path has brought; the least is more than a path's queue while its rate is being found."""
 
 
 class Datagram(NamedTuple):
@@ -116,10 +119,13 @@ class Peer:
 
     # What comes in.
 
-    def opened_all(self, path: Path, plaintexts: list[bytes], address: Hashable, session: Session, now: float) -> None:
-        """Authentic plaintexts of one batch."""
-        if address != path.address.proven or path.address.candidate is not None:
-            path.address.arrived(address, newest=session is self.session and session.advanced)
+    def opened_all(
+        self, path: Path, plaintexts: list[bytes], address: Hashable | None, session: Session, now: float
+    ) -> None:
+        """Authentic plaintexts of one batch. `address`: None when newer ones came before."""
+        known = path.address
+        if address is not None and (address != known.proven or known.candidate is not None):
+            known.arrived(address, newest=session is self.session)
         count = len(plaintexts)
         path.received += count
         path.received_bytes += sum(map(len, plaintexts)) + count * (HEAD + TAG + path.overhead)
@@ -154,10 +160,10 @@ class Peer:
         if at < len(plaintext):
             self._data(path, plaintext[at:], now)
 
-    def finish(self, now: float) -> None:
-        """After a batch of datagrams: what is whole goes to the device."""
+    def finish(self, now: float, *, expire: bool = False) -> None:
+        """After a batch of datagrams: what is whole goes to the device. `expire`: all sockets have been read."""
         used = [path.brought for path in self.paths.values() if path.state is State.UP]
-        self.receiver.look(min(used, default=None), now)
+        self.receiver.look(min(used, default=None), now, expire=expire)
 
     def _data(self, path: Path, frame: bytes, now: float) -> None:
         take = self.receiver.repair if frame[0] >> 4 == Type.REPAIR else self.receiver.frame
@@ -210,16 +216,17 @@ class Peer:
         return min(times, default=now + 1.0)
 
     def tick(self, now: float) -> tuple[list[Datagram], list[Train]]:
-        """Heartbeats and probes that are due, and what has to be sent again. Raises ExpiredError."""
+        """Heartbeats and probes that are due, and what has to be sent again; after all sockets were read. Raises
+        ExpiredError."""
         for path in self.paths.values():
             path.check(now)
         self._choose(now)
         found = []
         if self.session is not None:
             for path in list(self.paths.values()):
-                if path.due() <= now:
+                if path.due() <= now + TOGETHER * path.interval:
                     found += self._heartbeat(path, self.session, now)
-        self.finish(now)
+        self.finish(now, expire=True)
         trains, self._again = self._again, []
         if self.session is not None and self.sender.encoder.pending and now - self._last_packet >= TAIL:
             trains += self._noted(self.sender.flush(self.session, now), now)
@@ -278,8 +285,8 @@ class Peer:
             self._rescue(number, now)
         ways = [path.way for path in usable]
         jitter = max((path.variance for path in usable), default=0.0)
-        spread = 2 * (max(ways) - min(ways)) + 4 * jitter + 0.01 if ways else SPREAD[1]
-        self.receiver.order.timeout = self.receiver.decoder.patience = min(max(spread, SPREAD[0]), SPREAD[1])
+        spread = SPREAD[0] + 2 * (max(ways) - min(ways)) + 4 * jitter if ways else SPREAD[1]
+        self.receiver.order.timeout = self.receiver.decoder.patience = min(spread, SPREAD[1])
 
     def _use(self, paths: Sequence[Path]) -> None:
         self.sender.outlets = {path.number: path for path in paths}

@@ -125,9 +125,10 @@ class Receiver:
         ahead = (number - self.highest) % NUMBERS
         return self.highest + (ahead if ahead < NUMBERS // 2 else ahead - NUMBERS)
 
-    def look(self, passed: int | None, now: float) -> None:
+    def look(self, passed: int | None, now: float, *, expire: bool = False) -> None:
         """After a batch, and when `due`: recover and give up what can be. Every data frame before `passed` has arrived
-        or is lost; None: nothing is known of that.
+        or is lost; None: nothing is known of that. `expire`: all that has come was read, so that what is missing is not
+        waiting in some socket while this process was busy.
         """
         if passed is not None:
             self.decoder.passed(passed % NUMBERS)
@@ -139,7 +140,8 @@ class Receiver:
         if self.order.waiting:
             if passed is not None:
                 self._all(self.order.passed(self.decoder.settled(passed) % NUMBERS))
-            self._all(self.order.expire(now))
+            if expire:
+                self._all(self.order.expire(now))
         self.assembler.flush()
 
     def due(self) -> float | None:

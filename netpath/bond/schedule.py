@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-AHEAD = 0.010
+AHEAD = 0.006
 """Seconds of a path's rate that it is given in advance: enough for it never to run dry between two wake-ups."""
 BURST = 16
 """Datagrams that stay together on a path where there are enough: one send of the kernel's costs as much as one."""

@@ -20,7 +20,7 @@ from netpath.bond.engine import Engine, Greeting, Place
 from netpath.bond.frames import Reason, Rekey
 from netpath.bond.handshake import Cipher
 from netpath.bond.inner import Table
-from netpath.bond.limits import HandshakeLimits
+from netpath.bond.limits import Bucket, HandshakeLimits
 from netpath.bond.links import OVERHEAD, listening
 from netpath.bond.loop import Loop
 from netpath.bond.peer import Peer
@@ -36,6 +36,8 @@ LOOK = 1.0
 """Seconds between two looks at what is wrong, and at what can be forgotten."""
 GONE = 190.0
 """Seconds of silence after which a client that did not take leave is forgotten: its keys are dead by then."""
+LINES = (1.0, 10.0)
+"""Strangers a second that are looked at for the log, and how many at once; of each key a line a minute."""
 PACKETS = 64
 """That are taken from the device before the sockets have their turn."""
 _VNET = 10
@@ -72,6 +74,7 @@ class Server(Engine[Served]):
             ciphers=transport.ciphers(settings.transport, "") if settings.transport.ciphers else tuple(Cipher),
         )
         self._limits = HandshakeLimits(now)
+        self._lines = Bucket(*LINES, now)
         self._served: dict[bytes, Served] = {}
         """By public key."""
         self._table: Table[object] = Table(())
@@ -109,7 +112,7 @@ class Server(Engine[Served]):
         return None if found is None else (self._served[found[0].client.public], found[1])
 
     def _opened(
-        self, found: tuple[Served, Session], path: int, plaintexts: list[bytes], place: Place, now: float
+        self, found: tuple[Served, Session], path: int, plaintexts: list[bytes], place: Place | None, now: float
     ) -> None:
         served, session = found
         standing = served.standing
@@ -120,6 +123,8 @@ class Server(Engine[Served]):
             return
         known = peer.paths.get(path)
         if known is None:
+            if place is None:
+                return
             known = served.new_path(peer, path, OVERHEAD[place.link.sock.family], now)
             if known is None:
                 return
@@ -142,7 +147,9 @@ class Server(Engine[Served]):
         elif self._sessions.strangers > strangers:
             text = troubles.stranger(self._sessions.stranger, status.written(greeting.place.address))
             self._stranger = now, text
-            self.seldom("warning", text, now, about=f"stranger {self._sessions.stranger.hex()}")
+            # Who knows our public key can invent any number of such clients.
+            if self._lines.take(1.0, now):
+                self.seldom("warning", text, now, about=f"stranger {self._sessions.stranger.hex()}")
 
     def _batches_done(self, now: float) -> None:
         for served in self._touched.values():

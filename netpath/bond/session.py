@@ -99,11 +99,14 @@ class Session:
         self.confirmed = True
         return plaintext
 
-    def open_all(self, data: memoryview, segment: int, at: int, first: int, now: float) -> tuple[list[bytes], int, int]:
+    def open_all(
+        self, data: memoryview, segment: int, at: int, first: int, now: float
+    ) -> tuple[list[bytes], int, int, bool]:
         """Open datagrams of `segment` bytes (the last of `data` may be shorter), from the one at `at` on, as long as
         their heads are alike: `first` is the first one's, as a number, without the counter.
 
-        (plaintexts, how many were not authentic or here before, where the next datagram begins).
+        (plaintexts, how many were not authentic or here before, where the next datagram begins, whether one of them
+        has a higher counter than all before).
         """
         path = first & PATHS - 1
         window = self._windows.get(path)
@@ -142,10 +145,9 @@ class Session:
                 window.enter(counter)
         if found:
             self.confirmed = True
-            self.advanced = window.highest > before
             if new:  # only now: numbers of paths that a stranger invents must not fill the memory
                 self._windows[path] = window
-        return found, refused, at
+        return found, refused, at, window.highest > before
 
     def sent(self, path: int) -> int:
         """How many datagrams of `path` were sealed: the next one's counter."""

@@ -100,9 +100,8 @@ def test_its_datagrams_are_marked_and_bound(world: World) -> None:
         client = world.start(world.home, "home", client_settings(), mark=0x3F00)
         client.wait(up(3), "all paths")
         rules = json.loads(world.home.run("nft", "-j", "list", "table", "inet", "seen"))["nftables"]
-        counters = [
-            e["counter"]["packets"] for item in rules if "rule" in item for e in item["rule"]["expr"] if "counter" in e
-        ]
+        parts = [part for item in rules if "rule" in item for part in item["rule"]["expr"]]
+        counters = [part["counter"]["packets"] for part in parts if "counter" in part]
         assert (counters[0] > 10, counters[1]) == (True, 0)
     finally:
         world.home.nft("delete table inet seen")

@@ -68,8 +68,9 @@ class Served:
 
     def arrives(self, datagram: bytes, address: object, *, session: Session | None = None, now: float = NOW) -> None:
         session = session or self.session
-        if plaintexts := opened(session, datagram, now):
-            self.peer.opened_all(self.path, plaintexts, address, session, now)
+        plaintexts, newest = opened(session, datagram, now)
+        if plaintexts:
+            self.peer.opened_all(self.path, plaintexts, address if newest else None, session, now)
             self.peer.finish(now)
 
     def says(self, *frames: Heartbeat | Bye | Probe | Rekey, address: object = HOME, now: float = NOW) -> None:
@@ -313,6 +314,19 @@ def test_the_token_must_come_back_from_the_address_that_it_went_to() -> None:
     assert served.path.address.proven == CAFE
 
 
+def test_a_late_heartbeat_does_not_take_the_address_away() -> None:
+    """It returns the token that has proved the address; nothing is a candidate any more."""
+    served = Served()
+    served.says(heartbeat(), address=CAFE)
+    ((*_, data),) = served.peer.tick(NOW)[0]
+    ((beat,), _) = unpack(served.client.open(data, NOW) or b"")
+    assert isinstance(beat, Heartbeat)
+    late = served.client.seal(0, pack(heartbeat(now=2, returned=beat.token)), NOW)
+    served.says(heartbeat(now=3, returned=beat.token), address=CAFE)
+    served.arrives(late, CAFE)
+    assert served.path.address.proven == CAFE
+
+
 def test_a_new_address_has_brought_no_probe_yet() -> None:
     served = Served()
     served.says(heartbeat(), Probe(1400), address=CAFE)
@@ -393,7 +407,7 @@ def test_a_server_keeps_books_of_a_bounded_number_of_paths() -> None:
     fine = 0
     for path in range(4096):
         head = pack_head(2, Kind.DATA, path, 1 << 40)
-        fine += len(opened(theirs, head + ours._seal(head, b"\0", None), NOW))
+        fine += len(opened(theirs, head + ours._seal(head, b"\0", None), NOW)[0])
     assert fine == MOST_PATHS == len(theirs._windows)
     assert all(len(window._missing) <= MISSING for window in theirs._windows.values())
 

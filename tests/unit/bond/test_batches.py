@@ -41,16 +41,19 @@ def test_a_batch_is_opened_as_its_datagrams_would_be_one_by_one(order: list[int]
     one_by_one = [single.open(bytes(datagram), 0.0) for datagram in chosen]
     expected = [plaintext for plaintext in one_by_one if plaintext is not None]
     data = memoryview(b"".join(chosen))
-    found, refused, at = whole.open_all(data, 50 + HEAD + TAG, 0, FIRST, 0.0)
+    found, refused, at, newest = whole.open_all(data, 50 + HEAD + TAG, 0, FIRST, 0.0)
     assert (found, refused, at) == (expected, len(chosen) - len(expected), len(data))
     assert whole.highest(3) == single.highest(3)
+    assert newest is (whole.highest(3) >= 0)
+    # The same once more, from somewhere else: nothing of it is new.
+    assert not chosen or whole.open_all(data, 50 + HEAD + TAG, 0, FIRST, 0.0)[3] is False
 
 
 def test_a_batch_ends_where_another_path_begins_and_where_keys_are_dead() -> None:
     sender, receiver = ends()
     datagrams = [sender.seal(path, b"x" * 20, 0.0) for path in (3, 3, 4, 3)]
     data = memoryview(b"".join(datagrams))
-    found, _, at = receiver.open_all(data, 20 + HEAD + TAG, 0, FIRST, 0.0)
+    found, _, at, _ = receiver.open_all(data, 20 + HEAD + TAG, 0, FIRST, 0.0)
     assert (len(found), at) == (2, 2 * (20 + HEAD + TAG))
     late = ends()[1]
     assert late.open_all(data, 20 + HEAD + TAG, 0, FIRST, 191.0)[:2] == ([], 2)
