@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The packages netpath, netpath-monitor and luci-app-netpath for an OpenWrt buildroot or SDK, whose feed `packages` has Python. tools/ipk.py
+# The packages netpath, netpath-monitor, netpath-bond and luci-app-netpath for an OpenWrt buildroot or SDK, whose feed `packages` has Python. tools/ipk.py
 # reads the same definitions where there is no SDK.
 
 NETPATH_DIR := $(patsubst %/,%,$(abspath $(dir $(lastword $(MAKEFILE_LIST)))))
@@ -90,6 +90,33 @@ define Package/netpath-monitor/postrm
 exit 0
 endef
 
+define Package/netpath-bond
+  SECTION:=net
+  CATEGORY:=Network
+  SUBMENU:=Routing and Redirection
+  TITLE:=Bonding tunnel of NetPath
+  DEPENDS:=+netpath +python3 +python3-cryptography +kmod-tun
+  PKGARCH:=all
+endef
+
+define Package/netpath-bond/description
+  Several uplinks as one encrypted tunnel to a server elsewhere, and that server.
+endef
+
+define Package/netpath-bond/postinst
+#!/bin/sh
+[ -n "$${IPKG_INSTROOT}" ] && exit 0
+[ "$${PKG_UPGRADE}" = 1 ] && /etc/init.d/netpath-bond running && /etc/init.d/netpath-bond restart
+exit 0
+endef
+
+define Package/netpath-bond/postrm
+#!/bin/sh
+[ -n "$${IPKG_INSTROOT}" ] && exit 0
+[ "$${PKG_UPGRADE}" = 1 ] || rm -rf /usr/lib/netpath/netpath/bond
+exit 0
+endef
+
 define Package/luci-app-netpath
   SECTION:=luci
   CATEGORY:=LuCI
@@ -151,10 +178,11 @@ define Build/Install
 	find $(PKG_INSTALL_DIR) -name __pycache__ -prune -exec rm -rf {} +
 endef
 
-# Settings and schema of the monitor stay with netpath, whose `check` reads the whole configuration.
+# Settings and schema of monitor and bond stay with netpath, whose `check` reads the whole configuration.
 define Py3Package/netpath/filespec
 +|$(PYTHON3_PKG_DIR)
 -|$(PYTHON3_PKG_DIR)/netpath/monitor
+-|$(PYTHON3_PKG_DIR)/netpath/bond
 endef
 
 define Py3Package/netpath-monitor/filespec
@@ -163,6 +191,14 @@ endef
 
 define Py3Package/netpath-monitor/install
 	$(CP) $(NETPATH_DIR)/files-monitor/. $(1)/
+endef
+
+define Py3Package/netpath-bond/filespec
++|$(PYTHON3_PKG_DIR)/netpath/bond
+endef
+
+define Py3Package/netpath-bond/install
+	$(CP) $(NETPATH_DIR)/files-bond/. $(1)/
 endef
 
 define Py3Package/netpath/install
@@ -197,6 +233,9 @@ $(eval $(call BuildPackage,netpath-src))
 $(eval $(call Py3Package,netpath-monitor))
 $(eval $(call BuildPackage,netpath-monitor))
 $(eval $(call BuildPackage,netpath-monitor-src))
+$(eval $(call Py3Package,netpath-bond))
+$(eval $(call BuildPackage,netpath-bond))
+$(eval $(call BuildPackage,netpath-bond-src))
 $(eval $(call BuildPackage,luci-app-netpath))
 $(eval $(call BuildPackage,luci-i18n-netpath-ru))
 $(eval $(call BuildPackage,luci-i18n-netpath-zh-cn))

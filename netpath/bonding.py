@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The model's part that only the bond reads: its settings as frozen dataclasses. No I/O.
 
-Durations are floats in seconds, rates bytes a second, keys 32 raw bytes. Default values live in
-`netpath.config.schema_bond`; these classes only carry values.
+Durations are floats in seconds, rates bytes a second, keys 32 raw bytes, of which the secret ones are in no
+`repr`. Default values live in `netpath.config.schema_bond`; these classes only carry values.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -73,9 +73,9 @@ class BondClient:
     """Host name or address, and first port; the streams of a link take this port and the following ones."""
     ports: int
     """How many ports the server listens on, from the first on."""
-    private_key: bytes
+    private_key: bytes = field(repr=False)
     server_key: bytes
-    preshared_key: bytes | None
+    preshared_key: bytes | None = field(repr=False)
     automatic: bool
     """Every NetPath interface that is online is a link, beside `links`."""
     links: tuple[LinkSpec, ...]
@@ -87,6 +87,8 @@ class BondClient:
     """None: what fits."""
     heartbeat: float
     transport: Transport
+    table: str | None = None
+    """nft table (family inet) that gives what leaves by the bond its inner address; None: whoever sends has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class BondPeer:
 
     name: str
     public_key: bytes
-    preshared_key: bytes | None
+    preshared_key: bytes | None = field(repr=False)
     addresses: tuple[str, ...]
     """Inner addresses that are its own, with prefix length."""
     networks: tuple[str, ...]
@@ -115,7 +117,7 @@ class BondServer:
     """Where it listens; empty: everywhere."""
     port: int
     ports: int
-    private_key: bytes
+    private_key: bytes = field(repr=False)
     inner: tuple[str, ...]
     """Inner addresses of the server with prefix length."""
     masquerade: bool

@@ -14,11 +14,14 @@ from pathlib import Path
 UCI_CONFIG = Path("/etc/config/netpath")
 TOML_CONFIG = Path("/etc/netpath/config.toml")
 SOCKET = Path("/var/run/netpath.sock")
+BOND_SOCKET = "netpath-bond-"
+"""How the names of the bonds' sockets begin."""
 MONITOR_SOCKET = Path("/var/run/netpath-monitor.sock")
 STATE_DIR = Path("/var/run/netpath")
 USER_SCRIPT = Path("/etc/netpath.user")
 HOOKS_DIR = Path("/etc/netpath.d")
 USAGE = Path("/etc/netpath/usage.json")
+KEYS_DIR = Path("/etc/netpath")
 
 OPTIONS = {"--config": "NETPATH_CONFIG", "--socket": "NETPATH_SOCKET", "--state-dir": "NETPATH_STATE_DIR"}
 """Option -> environment variable."""
@@ -42,6 +45,15 @@ class Paths:
 
     monitor_socket: Path = MONITOR_SOCKET
     """The monitor's (NETPATH_MONITOR_SOCKET); beside the tracker's where that is not named."""
+
+    bond_dir: Path = SOCKET.parent
+    """Directory of the bonds' sockets (NETPATH_BOND_DIR); the tracker's where that is not named."""
+    keys_dir: Path = KEYS_DIR
+    """Directory of the bonds' private keys (NETPATH_KEYS_DIR)."""
+
+    def bond_socket(self, name: str) -> Path:
+        """Of the bond of that name."""
+        return self.bond_dir / f"{BOND_SOCKET}{name}.sock"
 
     @property
     def lock(self) -> Path:
@@ -89,6 +101,8 @@ def locate(environ: Mapping[str, str], given: Mapping[str, str | None]) -> Paths
         hooks_dir=Path(environ.get("NETPATH_HOOKS_DIR") or HOOKS_DIR),
         usage=Path(environ.get("NETPATH_USAGE") or USAGE).absolute(),
         monitor_socket=Path(environ.get("NETPATH_MONITOR_SOCKET") or beside).absolute(),
+        bond_dir=Path(environ.get("NETPATH_BOND_DIR") or socket.parent).absolute(),
+        keys_dir=Path(environ.get("NETPATH_KEYS_DIR") or KEYS_DIR).absolute(),
     )
 
 

@@ -29,8 +29,8 @@ from urllib.request import urlopen
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = "usr/lib/netpath"
-MONITOR = "monitor"
-"""Directory of the Python package that is a package of its own."""
+SEPARATE = ("monitor", "bond")
+"""Directories of the Python package that are packages of their own."""
 SKIPPED = {"__pycache__", "lab"}
 """Directories of the Python package that no router needs."""
 TIME_LIMIT = 60
@@ -119,12 +119,13 @@ def tree(source: Path, target: str, skipped: frozenset[str] = frozenset()) -> di
 
 
 def netpath_files() -> dict[str, File]:
-    return tree(ROOT / "files", "") | tree(ROOT / "netpath", f"{LIBRARY}/netpath", frozenset(SKIPPED | {MONITOR}))
+    return tree(ROOT / "files", "") | tree(ROOT / "netpath", f"{LIBRARY}/netpath", frozenset(SKIPPED | {*SEPARATE}))
 
 
-def monitor_files() -> dict[str, File]:
-    python = tree(ROOT / "netpath" / MONITOR, f"{LIBRARY}/netpath/{MONITOR}", frozenset(SKIPPED))
-    return tree(ROOT / "files-monitor", "") | python
+def separate_files(part: str) -> dict[str, File]:
+    """Of a directory in SEPARATE."""
+    python = tree(ROOT / "netpath" / part, f"{LIBRARY}/netpath/{part}", frozenset(SKIPPED))
+    return tree(ROOT / f"files-{part}", "") | python
 
 
 def translations(prefix: str, language: str, title: str) -> dict[str, File]:
@@ -278,7 +279,7 @@ def packages() -> list[Package]:
         raise RecipeError("netpath/__init__.py has no __version__")
     return [
         ours.package("netpath", found[1], netpath_files()),
-        ours.package("netpath-monitor", found[1], monitor_files()),
+        *(ours.package(f"netpath-{part}", found[1], separate_files(part)) for part in SEPARATE),
         ours.package("luci-app-netpath", found[1], luci_files()),
         *(ours.package(name, found[1], translations(name, *which)) for name, which in LANGUAGES.items()),
         binding.package("python3-nftables", binding.variable("PKG_VERSION"), binding_files(binding)),

@@ -187,6 +187,36 @@ COMMANDS = (
             Argument(("--syslog-only",), "log to syslog, not to standard error", {"action": "store_true"}),
         ),
     ),
+    Command(
+        "bond",
+        "one encrypted tunnel over several uplinks: be one end of it, see how it does, make keys",
+        "bond:bond",
+        (
+            Argument(
+                ("action",),
+                "client, server: be that end, in the foreground; status: paths and figures; genkey, genpsk: a new key; "
+                "pubkey: the public key of the private one on standard input; invite: text for both ends of a new "
+                "client, at the server",
+                {"choices": ("client", "server", "status", "genkey", "pubkey", "genpsk", "invite")},
+            ),
+            Argument(
+                ("name",),
+                "the bond; for genkey: keep the key where this bond reads it; for invite: the new client's name",
+                {"metavar": "NAME", "nargs": "?"},
+            ),
+            Argument(("--output", "-o"), "genkey, genpsk: keep the key in this new file", {"metavar": "FILE"}, "file"),
+            Argument(("--bond",), "invite: of which server, where there are several", {"metavar": "BOND"}),
+            Argument(("--server",), "invite: where clients find it", {"metavar": "HOST[:PORT]"}),
+            Argument(("--public-key",), "invite: of a client that made its key itself", {"metavar": "KEY"}),
+            Argument(
+                ("--wait",),
+                "client, server: wait for a reload where the configuration is of no use",
+                {"action": "store_true"},
+            ),
+            Argument(("--syslog",), "log to syslog too", {"action": "store_true"}),
+            Argument(("--syslog-only",), "log to syslog, not to standard error", {"action": "store_true"}),
+        ),
+    ),
     Command("version", "versions of NetPath and what it runs on", "reports:version"),
     Command(
         "completion",

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from netpath.cli import bond
 from netpath.cli.client import Client, Reply
 from netpath.cli.context import Context, accepted
 from netpath.cli.errors import OK
@@ -45,6 +46,7 @@ def status(context: Context) -> int:
         rules = client.call({"cmd": "rules", "offset": 0, "limit": STATUS_RULES})
     context.lines(render_status(clean_reply(reply), clean_reply(policies), clean_reply(rules), context.style))
     context.lines(brief(context.where.monitor_socket, context.style))
+    context.lines(bond.brief(context.where, context.style))
     return OK
 
 

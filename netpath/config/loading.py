@@ -13,7 +13,7 @@ from netpath.config.build import build, speaks_mwan3
 from netpath.config.check import check
 from netpath.config.parse import Report, parse
 from netpath.config.problems import ERROR, Problem
-from netpath.config.schema_monitor import MONITOR_SECTIONS
+from netpath.config.schema import OTHER_SECTIONS
 from netpath.config.secrets import hidden
 from netpath.config.sections import Entry, Section
 from netpath.config.write import to_uci
@@ -84,7 +84,7 @@ def sections_of(text: str, file: str, format: str) -> tuple[tuple[Section, ...],
 
 
 def _finish(sections: Sequence[Section], report: Report, *, mwan3: bool | None) -> Loaded:
-    parsed = parse([section for section in sections if section.type not in MONITOR_SECTIONS], report)
+    parsed = parse([section for section in sections if section.type not in OTHER_SECTIONS], report)
     draft = build(parsed, report, mwan3=speaks_mwan3(parsed) if mwan3 is None else mwan3)
     check(draft, report)
     problems = tuple(sorted(report.problems, key=lambda p: (p.line is None, p.line or 0)))

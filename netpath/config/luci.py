@@ -14,7 +14,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from netpath.config import kinds, kinds_monitor, times, values
+from netpath.config import kinds, kinds_bond, kinds_monitor, times, values
 from netpath.config.option import Option, SectionKind
 from netpath.config.schema import SECTIONS, SPECIAL_POLICIES
 
@@ -28,7 +28,7 @@ _HEAD = """\
 return baseclass.extend({"""
 _KIND_NAMES = {
     kind: name.lower()
-    for module in (kinds, kinds_monitor)
+    for module in (kinds, kinds_monitor, kinds_bond)
     for name, kind in vars(module).items()
     if isinstance(kind, kinds.Kind)
 }
@@ -36,8 +36,8 @@ _KIND_NAMES = {
 
 def schema_js() -> str:
     """The whole text of schema.js."""
-    patterns = {**values.SPELLINGS, **times.SPELLINGS, **kinds_monitor.SPELLINGS}
-    words = {**values.WORDS, **times.WORDS}
+    patterns = {**values.SPELLINGS, **times.SPELLINGS, **kinds_monitor.SPELLINGS, **kinds_bond.SPELLINGS}
+    words = {**values.WORDS, **times.WORDS, **kinds_bond.WORDS}
     lines = [_HEAD, "\tsections: {"]
     for kind in SECTIONS.values():
         lines += _section(kind)
@@ -47,6 +47,7 @@ def schema_js() -> str:
     lines += [f"\t\t{name}: {_literal(_plain(table))}," for name, table in words.items()]
     lines += ["\t},", f"\tspecial_policies: {_literal(SPECIAL_POLICIES)},"]
     lines += [f"\tlongest: {_literal(kinds_monitor.LENGTHS)},"]
+    lines += [f"\tlimits: {_literal(kinds_bond.LIMITS)},"]
     lines += [f"\tconntrack_events: {_literal(kinds.CONNTRACK_EVENTS)},", f"\tmax_device: {values.MAX_DEVICE}", "});"]
     return "\n".join(lines) + "\n"
 

@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from netpath.config.schema import SECTIONS
-from netpath.config.schema_monitor import MONITOR_SECTIONS
+from netpath.config.schema import OTHER_SECTIONS, SECTIONS
 from netpath.config.sections import Section
 
 MASK = "********"
@@ -17,7 +16,7 @@ MASK = "********"
 def masked(sections: Sequence[Section]) -> list[dict[str, Any]]:
     """[{"type", "name" or null, "options": {option: text or [texts]}}], without sections of others.
 
-    In the monitor's sections an option that is not known may be a password with a slip in its name.
+    In the monitor's and the bond's sections an option that is not known may be a password with a slip in its name.
     """
     return [
         {"type": each.type, "name": each.name, "options": _options(each)} for each in sections if each.type in SECTIONS
@@ -28,7 +27,7 @@ def _options(section: Section) -> dict[str, str | list[str]]:
     found: dict[str, str | list[str]] = {}
     for entry in section.entries:
         option = SECTIONS[section.type].by_name.get(entry.name)
-        secret = option.secret if option else section.type in MONITOR_SECTIONS
+        secret = option.secret if option else section.type in OTHER_SECTIONS
         values = [MASK if secret and value else value for value in entry.values]
         found[entry.name] = values if entry.is_list else values[-1]
     return found

@@ -134,7 +134,7 @@ def _unknown_kind(section: Section, report: Report) -> None:
 
 def _check_name(section: Section, found: Parsed, report: Report) -> None:
     if section.name is None:
-        if found.kind.name in ("interface", "member", "policy"):
+        if found.kind.name in ("interface", "member", "policy", "bond"):
             report.error(found, None, "has no name, so nothing can refer to it", f"write config {section.type} 'NAME'")
     elif not NAME.fullmatch(section.name):
         report.error(

@@ -29,6 +29,9 @@ NetPath reads `/etc/config/netpath` (UCI) or a `.toml` file. Both hold the same 
 | `config monitor 'monitor'` | `[monitor]` |
 | `config source 'proxy'` | `[sources.proxy]` |
 | `config notify 'mail'` | `[notify.mail]` |
+| `config bond 'home'` | `[bonds.home]` |
+| `config bond_link 'home_dsl'` | `[bond_links.home_dsl]` |
+| `config bond_peer 'cabin'` | `[bond_peers.cabin]` |
 
 * In TOML the options marked *track* may also stand in `[interfaces.NAME.track]`, there without the prefix `track_`:
   `method`, `targets`, `interval`, and so on.
@@ -40,6 +43,9 @@ NetPath reads `/etc/config/netpath` (UCI) or a `.toml` file. Both hold the same 
 * A **list** is several `list` lines, or one `option` with the items separated by spaces; networks, ports, protocols,
   devices, MAC addresses and code points may be separated by commas too. Where the table says *!*, an item may be
   negated: `!192.0.2.0/24` matches everything but that network.
+* A **rate** is in bits (`50mbit`, `50Mbit/s`, `50Mbps`, `1.5gbit`) or in bytes (`6MB/s`); k, M and G are thousands, and
+  a number without a unit is refused. A **key** is what `netpath bond genkey`, `pubkey` or `genpsk` prints, 44
+  characters.
 * Ports: `443`, `8000-8100` or `8000:8100`, `1024:`. Networks: `192.0.2.0/24`, `2001:db8::/32`, or with any mask
   `0.0.0.1/0.0.0.1`.
 * Names of sections have up to 64 letters, digits, `_`, `.` and `-`; the `uci` command knows only letters, digits

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from netpath.config import kinds
 from netpath.config.option import Option, SectionKind
+from netpath.config.schema_bond import BOND_SECTIONS
 from netpath.config.schema_monitor import MONITOR_SECTIONS
 from netpath.config.values import PROTOCOLS
 from netpath.model import LastResort, Mode, Nat6, TrackMethod
@@ -527,7 +528,9 @@ RULE = SectionKind(
 
 STEERING_SECTIONS = {kind.name: kind for kind in (GLOBALS, INTERFACE, MEMBER, POLICY, RULE)}
 """What the tracker reads."""
-SECTIONS = {**STEERING_SECTIONS, **MONITOR_SECTIONS}
+OTHER_SECTIONS = {**MONITOR_SECTIONS, **BOND_SECTIONS}
+"""What other programs read, which judge it themselves."""
+SECTIONS = {**STEERING_SECTIONS, **OTHER_SECTIONS}
 SPECIAL_POLICIES = ("default", "unreachable", "blackhole")
 TRACK_TABLE = {option.name.removeprefix("track_"): option.name for option in INTERFACE.options if option.tracking}
 """Keys of TOML's [interfaces.NAME.track] -> option."""

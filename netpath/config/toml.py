@@ -2,8 +2,9 @@
 """Reads the TOML form into the same sections that the UCI reader produces.
 
 `[global]` is UCI's `config globals`, `[monitor]` its `config monitor`; `[interfaces.wan]`, `[members.x]`,
-`[policies.x]`, `[rules.x]`, `[sources.x]` and `[notify.x]` are named sections; `[[rules]]` with a `name` key is the
-list form of rules. `[interfaces.wan.track]` holds the tracking options, where the prefix `track_` may be left out.
+`[policies.x]`, `[rules.x]`, `[sources.x]`, `[bonds.x]` and the like are named sections; `[[rules]]` with a `name` key
+is the list form of rules. `[interfaces.wan.track]` holds the tracking options, where the prefix `track_` may be left
+out.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _TABLES = {name: kind.name for kind in SECTIONS.values() for name in (kind.name,
 _Path = tuple[str, ...]
 
 
-class _Lines:
+class Lines:
     """Where each key stands: a search for its text, because tomllib does not say. Good enough for messages."""
 
     def __init__(self, text: str) -> None:
@@ -65,7 +66,7 @@ class _Found:
 class _Reader:
     def __init__(self, text: str, file: str) -> None:
         self.file = file
-        self.lines = _Lines(text)
+        self.lines = Lines(text)
         self.problems: list[Problem] = []
 
     def sections(self, document: dict[str, Any]) -> Iterator[Section]:
@@ -117,7 +118,7 @@ class _Reader:
     ) -> Iterator[Entry]:
         for key, value in body.items():
             values = value if isinstance(value, list) else [value]
-            texts = [_text(v) for v in values]
+            texts = [as_text(v) for v in values]
             if None in texts:
                 message = "neither a text, a number, true, false nor a list of these"
                 found = _Found(message, "write a plain value", label(kind, name), key, repr(value))
@@ -134,7 +135,7 @@ class _Reader:
         self.problems.append(problem)
 
 
-def _text(value: Any) -> str | None:
+def as_text(value: Any) -> str | None:
     """The value as UCI would spell it; None for what UCI cannot say."""
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,16 +45,18 @@ class Sockets:
 
     tracker: Path
     monitor: Path
+    bonds: Path
+    """The directory of the bonds' sockets."""
 
 
 class Web:
     """Serves the pages for one tracker's socket from `with` to its end."""
 
     def __init__(self, tracker: Path, port: int = 0, *, monitor: Path | None = None) -> None:
-        """`port` 0: any that is free. `monitor`: the monitor's socket; None: beside the tracker's. Raises OSError when
-        the port is taken.
+        """`port` 0: any that is free. `monitor`: the monitor's socket; None: beside the tracker's, as those of bonds
+        are. Raises OSError when the port is taken.
         """
-        self._sockets = Sockets(tracker, monitor or tracker.with_name("netpath-monitor.sock"))
+        self._sockets = Sockets(tracker, monitor or tracker.with_name("netpath-monitor.sock"), tracker.parent)
         handler = type("Handler", (_Handler,), {"sockets": self._sockets})
         self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._server.daemon_threads = True
@@ -169,6 +172,11 @@ def ask(sockets: Sockets, method: str, arguments: Mapping[str, Any]) -> Any:
             "PATH": os.environ.get("PATH", ""),
             "NETPATH_SOCKET": str(sockets.tracker),
             "NETPATH_MONITOR_SOCKET": str(sockets.monitor),
+            "NETPATH_BOND_DIR": str(sockets.bonds),
+            # Keys of this machine's own bonds are none of the lab's business.
+            "NETPATH_KEYS_DIR": str(sockets.bonds),
+            "NETPATH_CONFIG": str(sockets.tracker.with_name("netpath.conf")),
+            "NETPATH_COMMAND": str(Path(sys.executable).with_name("netpath")),
         },
     )
     return json.loads(done.stdout)

@@ -7,13 +7,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from netpath import __version__, paths
 from netpath.config import Loaded, load
+from netpath.config.bond import is_seed, load_bonds
 from netpath.config.check import ForeignMark, mark_clashes
 from netpath.config.describe import describe
 from netpath.config.loading import sections_of, text_of
@@ -58,10 +59,12 @@ def check(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(named, str | None) or "\0" in (named or ""):
         return {"error": "file must be the name of a file"}
     path = Path(named) if named else where.config
+    bonds = load_bonds(path, keys=where.keys_dir).problems
+    if path.suffix == ".toml" and is_seed(text_of(path)[0]):
+        return _as_reply(bonds, limit)
     loaded = load(path)
-    problems = list(loaded.problems)
-    # What is wrong with the text as a whole is in both.
-    problems += [p for p in load_monitor(path).problems if p not in loaded.problems]
+    # What is wrong with the text as a whole is in all of them.
+    problems = list(dict.fromkeys((*loaded.problems, *load_monitor(path).problems, *bonds)))
     problems.sort(key=lambda p: (p.line is None, p.line or 0))
     if loaded.config is not None:
         snapshot = Snapshot.read()
@@ -69,6 +72,10 @@ def check(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
         problems += _translation(where, named, loaded.config, snapshot)
         faults = domains.review(StateDir(where.state_dir), loaded.config)
         problems += domains.as_problems(faults, named or str(where.config))
+    return _as_reply(problems, limit)
+
+
+def _as_reply(problems: Sequence[Problem], limit: int | None) -> dict[str, Any]:
     if limit is None:
         return {"problems": [p.as_dict() for p in problems]}
     return {"problems": [p.as_dict() for p in foremost(problems, limit)], "truncated": len(problems) > limit}

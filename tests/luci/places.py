@@ -80,6 +80,8 @@ class Place(Protocol):
     browser: Browser
     monitor: Path
     """Where a monitor would listen; nobody does."""
+    bonds: Path
+    """The directory where bonds would; none does."""
 
     def visit(self, path: str, *, user: str = "root", width: int = 1200, dark: bool = False) -> None:
         """Log in anew and open a page."""
@@ -116,6 +118,7 @@ class StandIn:
     def __init__(self, lab: Lab, web: Web, browser: Browser) -> None:
         self.lab, self.web, self.browser = lab, web, browser
         self.monitor = lab.socket.with_name("netpath-monitor.sock")
+        self.bonds = lab.socket.parent
 
     def visit(self, path: str, *, user: str = "root", width: int = 1200, dark: bool = False) -> None:
         self.browser.fresh(width=width, dark=dark)
@@ -158,6 +161,7 @@ class RealLuci:
     def __init__(self, router: Router, browser: Browser) -> None:
         self.router, self.browser = router, browser
         self.monitor = router.root / "tmp/run/netpath-monitor.sock"
+        self.bonds = self.monitor.parent
 
     def visit(self, path: str, *, user: str = "root", width: int = 1200, dark: bool = False) -> None:
         self.browser.fresh(width=width, dark=dark)

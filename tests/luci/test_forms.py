@@ -20,6 +20,7 @@ PAGES = {
     "settings": "Settings",
     "notifications": "Notifications",
     "monitor/settings": "Monitor",
+    "bonding/settings": "Bonding",
 }
 MORE_RULES = """
 config rule 'web'

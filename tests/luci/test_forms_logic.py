@@ -16,7 +16,7 @@ from netpath.config.schema import SECTIONS
 from netpath.lab.world import PACKAGE_ROOT
 from netpath.model import LastResort, Member, Mode, Policy
 from netpath.steering.slots import shares
-from tests.luci.forms_logic import KNOWN, Node, refused_by_forms, refused_by_reader
+from tests.luci.forms_logic import KEY, KNOWN, Node, refused_by_forms, refused_by_reader
 
 _WRITTEN = """
     0 1 2 3 4 5 56 60 99 100 101 253 254 255 256 999 1000 1001 1060 1061 6000 31000 31001 60000 60001 65535 65536
@@ -42,6 +42,11 @@ _WRITTEN = """
     ws://192.0.2.1:0 WS://x wss://[2001:db8::1]:443/ ws://[2001:db8::g]/ ws://[::1 http://user:word@example.com/
     http://a@b https://example.com:65536 http://example.com?x#y http://bücher.example/ http:/x http:// mail.example.com
     /etc/ssl/ca.pem /etc//ca.pem ssl/ca.pem /etc/../ca.pem a/b /a a//b a/ +/x router@example.com a@b@c @example.com a@
+    json slack client server home vps aggregate low-latency low_latency redundant adaptive fixed 50mbit 6MB/s 7kbit
+    1000.1gbit 8.kbit
+    10.99.0.2/24 10.99.0.2/33 10.99.0.2/0 127.0.0.1/8 224.0.0.1/24 ::/64 ::1/64 2001:db8::2/64 ff02::1/64 10.0.0.1/
+    192.0.2.1:9001 [2001:db8::1]:9001 [2001:db8::1] [192.0.2.1]:9 vps.example.com:0 1.0 1.01 0.1234567 -0.5
+    q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s= q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6t= aes chacha20 aes-256-gcm
     proxy router 10.0.0.0/8 10.0.0.0/255.255.0.0 10.0.0.0/255.0.255.0 fc00::/7 0.1 0.05 3600 100000 1000000 1000001
 """
 TEXTS = [
@@ -117,6 +122,23 @@ COMBINATIONS: list[tuple[str, dict[str, str | list[str]]]] = [
     ("notify", {"type": "webhook", "url": "https://example.com/x", "events": "online,Open closed"}),
     ("notify", {"type": "webhook", "url": "https://example.com/x", "events": "online up"}),
     ("notify", {}),
+    ("bond", {}),
+    ("bond", {"role": "client"}),
+    ("bond", {"role": "server"}),
+    ("bond", {"role": "server", "server": "x y", "server_key": "short"}),
+    ("bond", {"role": "client", "server": "192.0.2.1", "server_key": KEY, "port": "65532"}),
+    ("bond", {"role": "client", "server": "192.0.2.1", "server_key": KEY, "port": "65532", "ports": "4"}),
+    ("bond", {"role": "client", "server": "192.0.2.1", "server_key": KEY, "mtu": "1200", "address": "2001:db8::2/64"}),
+    ("bond", {"role": "server", "address": ["10.99.0.1", "2001:db8::1/64"]}),
+    ("bond", {"role": "server", "private_key": KEY, "private_key_file": "/etc/key"}),
+    ("bond_link", {}),
+    ("bond_link", {"interface": "wan", "source": "192.0.2.1"}),
+    ("bond_link", {"source": "192.0.2.300"}),
+    ("bond_link", {"interface": "wan", "bond": "vps"}),
+    ("bond_link", {"interface": "wan", "bond": "nobody"}),
+    ("bond_peer", {}),
+    ("bond_peer", {"public_key": KEY, "addresses": "10.99.0.2", "bond": "home"}),
+    ("bond_peer", {"public_key": KEY, "addresses": "10.99.0.2", "preshared_key": KEY, "preshared_key_file": "/k"}),
     ("globals", {"rt_table_lookup": [str(table) for table in range(2000, 2098)]}),
     ("globals", {"rt_table_lookup": [str(table) for table in range(2000, 2099)]}),
 ]
@@ -125,6 +147,9 @@ BASE: dict[str, dict[str, str | list[str]]] = {
     "rule": {"policy": "default"},
     "source": {"type": "openwrt", "url": "http://192.0.2.1/"},
     "notify": {"type": "webhook", "url": "https://192.0.2.1/"},
+    "bond": {"role": "client", "server": "192.0.2.1", "server_key": KEY},
+    "bond_link": {"interface": "wan"},
+    "bond_peer": {"public_key": KEY, "addresses": "10.99.0.2/24"},
 }
 OPTIONS = [(kind.name, o.name) for kind in SECTIONS.values() for o in kind.options if not o.ignored]
 BY_KIND = {kind: [option for of, option in OPTIONS if of == kind] for kind in SECTIONS}
@@ -143,11 +168,16 @@ def test_the_committed_schema_is_what_the_table_gives() -> None:
     assert committed.read_text() == schema_js(), "run: python -m netpath.config.luci > " + str(committed)
 
 
+def _beside(kind: str, option: str) -> dict[str, str | list[str]]:
+    """A section that is whole but for the option."""
+    return {} if (kind, option) == ("bond_link", "source") else BASE.get(kind, {})
+
+
 @pytest.mark.parametrize(("kind", "option"), OPTIONS)
 def test_every_option_takes_the_same_values(node: Node, kind: str, option: str) -> None:
     taken = 0
     for text in TEXTS:
-        values = {**BASE.get(kind, {}), **({"family": "ipv6"} if option.startswith("nat6") else {}), option: text}
+        values = {**_beside(kind, option), **({"family": "ipv6"} if option.startswith("nat6") else {}), option: text}
         refused = refused_by_reader(kind, values)
         assert refused_by_forms(node, kind, values) == refused, f"{option} '{text}'"
         taken += option not in refused

@@ -35,6 +35,8 @@ PAGES = [
     Page(f"{HOME}/notifications", "#maincontent h2, h2", form=True),
     Page(f"{HOME}/monitor/live", "[data-part=notices] .alert-message"),
     Page(f"{HOME}/monitor/settings", "#maincontent h2, h2", form=True),
+    Page(f"{HOME}/bonding/live", "[data-part=notices] .alert-message"),
+    Page(f"{HOME}/bonding/settings", "#maincontent h2, h2", form=True),
     Page(f"{HOME}/tools/explain", "#npt-src"),
     Page(f"{HOME}/tools/diagnostics", "[data-topic=link] [data-status=ok]"),
     Page(f"{HOME}/tools/troubleshooting", "textarea.npt-text"),

@@ -40,6 +40,7 @@ def test_every_method_is_listed_with_its_arguments(directory: Path) -> None:
         lines = rpcd.ubus("-v", "list", "netpath").splitlines()[1:]
         listed = {name: set(json.loads(types)) for name, _, types in (line.strip().partition(":") for line in lines)}
         wanted = {m: set(a) for m, a in {**METHODS, "monitor": MONITOR_METHODS["monitor"]}.items()}
+        wanted |= {"bond": {"name"}, "bond_genkey": {"name"}}
         assert {name.strip('"'): known for name, known in listed.items()} == wanted
         assert "unknown" not in "".join(lines)
         with pytest.raises(LabError, match="Method not found"):

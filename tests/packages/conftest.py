@@ -31,8 +31,8 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ipk]:
 
 @pytest.fixture(scope="session")
 def installed(packages: dict[str, Ipk], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All packages but those of the monitor unpacked into one directory, as opkg would into /."""
+    """All packages but those of monitor and bond unpacked into one directory, as opkg would into /."""
     root = tmp_path_factory.mktemp("root")
-    for name in packages.keys() - {"netpath-monitor", "python3-prometheus-client"}:
+    for name in packages.keys() - {"netpath-monitor", "netpath-bond", "python3-prometheus-client"}:
         packages[name].unpack(root)
     return root

@@ -89,6 +89,21 @@ def test_without_the_monitors_package_its_command_says_what_to_install(
         assert "opkg install netpath-monitor" in done.stderr
 
 
+def test_without_the_bonds_package_its_command_says_what_to_install(
+    packages: dict[str, Ipk], installed: Path, library: Path
+) -> None:
+    env = environment(library, installed, SPLIT.keys() - declared(packages))
+    env |= {"NETPATH_CONFIG": str(library / "none"), "NETPATH_SOCKET": str(library / "none.sock")}
+    for arguments in (["client"], ["server", "far"], ["status"], ["invite", "cabin"], ["pubkey"]):
+        argv = [INTERPRETER, "-S", "-P", "-m", "netpath", "bond", *arguments]
+        done = subprocess.run(argv, env=env, cwd="/", capture_output=True, text=True, check=False, input="")
+        assert done.returncode == 1, arguments
+        assert "opkg install netpath-bond" in done.stderr
+    keys = [INTERPRETER, "-S", "-P", "-m", "netpath", "bond", "genkey"]
+    assert len(subprocess.run(keys, env=env, cwd="/", capture_output=True, text=True, check=True).stdout) == 45
+    assert {"netpath", "python3-cryptography", "kmod-tun"} <= packages["netpath-bond"].depends
+
+
 def test_the_monitors_package_brings_prometheus_client(packages: dict[str, Ipk], tmp_path: Path) -> None:
     for name in ("netpath", "netpath-monitor", "python3-prometheus-client"):
         packages[name].unpack(tmp_path)

@@ -17,7 +17,7 @@ Packages = dict[str, Ipk]
 def test_they_are_these(packages: Packages) -> None:
     translations = {"luci-i18n-netpath-ru", "luci-i18n-netpath-zh-cn"}
     assert set(packages) == {
-        *("netpath", "netpath-monitor", "luci-app-netpath"),
+        *("netpath", "netpath-monitor", "netpath-bond", "luci-app-netpath"),
         *("python3-nftables", "python3-prometheus-client"),
         *translations,
     }
@@ -45,20 +45,22 @@ def test_what_must_be_executable_is(packages: Packages) -> None:
     programs = {n for n in members if n.startswith(("etc/init.d/", "usr/bin/", "usr/libexec/")) and members[n].isfile()}
     assert {"etc/init.d/netpath", "usr/bin/netpath"} <= programs
     assert [n for n in programs if members[n].mode != 0o755] == []
-    assert packages["netpath-monitor"].members["etc/init.d/netpath-monitor"].mode == 0o755
+    for name in ("netpath-monitor", "netpath-bond"):
+        assert packages[name].members[f"etc/init.d/{name}"].mode == 0o755
     assert members["etc/config/netpath"].mode == 0o644
 
 
 def test_every_file_of_the_project_that_a_router_needs_is_in(packages: Packages) -> None:
-    ours, monitor = packages["netpath"].members, packages["netpath-monitor"].members
+    ours, monitor, bond = (packages[name].members for name in ("netpath", "netpath-monitor", "netpath-bond"))
     for path in ROOT.glob("netpath/**/*.py"):
         inside = path.relative_to(ROOT)
-        assert (f"usr/lib/netpath/{inside}" in ours) == (inside.parts[1] not in ("lab", "monitor")), inside
+        assert (f"usr/lib/netpath/{inside}" in ours) == (inside.parts[1] not in ("lab", "monitor", "bond")), inside
         assert (f"usr/lib/netpath/{inside}" in monitor) == (inside.parts[1] == "monitor"), inside
-    for files, members in (("files", ours), ("files-monitor", monitor)):
+        assert (f"usr/lib/netpath/{inside}" in bond) == (inside.parts[1] == "bond"), inside
+    for files, members in (("files", ours), ("files-monitor", monitor), ("files-bond", bond)):
         for path in (p for p in ROOT.glob(f"{files}/**/*") if p.is_file()):
             assert str(path.relative_to(ROOT / files)) in members
-    assert not [n for n in (*ours, *monitor) if "__pycache__" in n or n.endswith(".pyc")]
+    assert not [n for n in (*ours, *monitor, *bond) if "__pycache__" in n or n.endswith(".pyc")]
     assert "usr/lib/netpath/nftables.py" in packages["python3-nftables"].members
     assert "usr/lib/netpath/prometheus_client/registry.py" in packages["python3-prometheus-client"].members
 

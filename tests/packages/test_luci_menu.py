@@ -54,6 +54,6 @@ def test_the_menu_needs_rights_that_exist_and_reading_changes_nothing() -> None:
     acl = json.loads((ROOT / "root/usr/share/rpcd/acl.d/luci-app-netpath.json").read_text())["luci-app-netpath"]
     assert "status" in acl["read"]["ubus"]["netpath"]
     assert set(acl["write"]["ubus"]["netpath"]).isdisjoint(acl["read"]["ubus"]["netpath"])
-    assert {"enable", "disable", "reload"} == set(acl["write"]["ubus"]["netpath"])
+    assert {"enable", "disable", "reload", "bond_genkey"} == set(acl["write"]["ubus"]["netpath"])
     assert "file" not in acl["read"]
     assert "file" not in acl["write"]

@@ -63,7 +63,7 @@ def test_the_buildroot_installs_what_the_ipk_has(stand_in: Path, packages: dict[
     argv = ["make", "-s", "-C", str(ROOT / directory), f"TOPDIR={stand_in}"]
     environment = {**os.environ, "PATH": f"{stand_in}/bin:{os.environ['PATH']}"}
     subprocess.run(argv, check=True, capture_output=True, text=True, env=environment)
-    for name in ("netpath", "netpath-monitor", "luci-app-netpath"):
+    for name in ("netpath", "netpath-monitor", "netpath-bond", "luci-app-netpath"):
         made = {
             str(p.relative_to(stand_in / "made" / name)) for p in (stand_in / "made" / name).rglob("*") if p.is_file()
         }
@@ -71,7 +71,12 @@ def test_the_buildroot_installs_what_the_ipk_has(stand_in: Path, packages: dict[
         # Into the list of files that sysupgrade keeps, a buildroot enters conffiles while it packs.
         assert made | {"lib/upgrade/keep.d/netpath"} == packed | {"lib/upgrade/keep.d/netpath"}
     staged = {str(p.relative_to(stand_in / "staged/usr/lib/python3.99/site-packages")) for p in stand_in.rglob("*.py")}
-    packed = {n for name in ("netpath", "netpath-monitor") for n in packages[name].members if n.endswith(".py")}
+    packed = {
+        n
+        for name in ("netpath", "netpath-monitor", "netpath-bond")
+        for n in packages[name].members
+        if n.endswith(".py")
+    }
     assert staged == {n.removeprefix("usr/lib/netpath/") for n in packed}
 
 

@@ -20,6 +20,7 @@ SCRIPTS = [
     for path in [
         *ROOT.glob("files/**/*"),
         *ROOT.glob("files-monitor/**/*"),
+        *ROOT.glob("files-bond/**/*"),
         *ROOT.glob("packages/*/test.sh"),
         *ROOT.glob("tests/openwrt/*.sh"),
     ]
@@ -63,7 +64,7 @@ def test_scripts_are_what_ash_understands(path: Path) -> None:
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("name", ["netpath", "netpath-monitor", "luci-app-netpath"])
+@pytest.mark.parametrize("name", ["netpath", "netpath-monitor", "netpath-bond", "luci-app-netpath"])
 def test_maintainer_scripts_are_what_ash_understands(packages: dict[str, Ipk], name: str, tmp_path: Path) -> None:
     for script, text in packages[name].scripts.items():
         if script == "conffiles":
@@ -73,7 +74,7 @@ def test_maintainer_scripts_are_what_ash_understands(packages: dict[str, Ipk], n
         subprocess.run([*ASH, "-n", str(file)], check=True)
 
 
-@pytest.mark.parametrize("package", ["netpath", "netpath-monitor"])
+@pytest.mark.parametrize("package", ["netpath", "netpath-monitor", "netpath-bond"])
 @pytest.mark.parametrize("name", ["postinst-pkg", "postrm"])
 def test_maintainer_scripts_touch_nothing_while_an_image_is_built(
     packages: dict[str, Ipk], package: str, name: str, tmp_path: Path

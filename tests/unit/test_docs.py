@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shlex
 import shutil
@@ -17,9 +18,9 @@ from netpath.cli.commands import COMMANDS
 from netpath.cli.parser import parse
 from netpath.cli.service import RUN_LOG
 from netpath.config import loads
+from netpath.config.bond import loads_bonds
 from netpath.config.monitor import loads_monitor
-from netpath.config.schema import INTERFACE
-from netpath.config.schema_monitor import MONITOR_SECTIONS
+from netpath.config.schema import INTERFACE, OTHER_SECTIONS
 from netpath.health.transitions import TABLE
 from netpath.model import Config, Uplink
 from netpath.steering.routing import desired
@@ -112,6 +113,18 @@ def test_configurations_of_the_monitor_load_each_by_itself(path: Path, language:
         assert not [str(p) for p in loaded.problems if "unknown" in p.message]
 
 
+@document
+@pytest.mark.parametrize("language", ["config", "toml"])
+def test_configurations_of_bonds_load(path: Path, language: str, tmp_path: Path) -> None:
+    """Those of one document together; keys that are in no option are in files."""
+    text = "\n".join(blocks(path.read_text(), language))
+    for name in re.findall(r"config bond '(\w+)'|\[bonds\.(\w+)\]", text):
+        (tmp_path / f"{''.join(name)}.key").write_text(base64.b64encode(bytes(range(32))).decode())
+        (tmp_path / f"{''.join(name)}.key").chmod(0o600)
+    loaded = loads_bonds(text, format="toml" if language == "toml" else "uci", keys=tmp_path)
+    assert loaded.problems == ()
+
+
 def test_the_guide_says_the_same_in_both_formats() -> None:
     text = (ROOT / "docs/guide.md").read_text()
     uci, toml = (next(blocks(text, language)) for language in ("config", "toml"))
@@ -127,7 +140,7 @@ def test_config_blocks_are_marked_as_such(path: Path) -> None:
 
 @document
 def test_options_in_the_prose_exist(path: Path) -> None:
-    known = {o.name for kind in (INTERFACE, *MONITOR_SECTIONS.values()) for o in kind.options}
+    known = {o.name for kind in (INTERFACE, *OTHER_SECTIONS.values()) for o in kind.options}
     for span in spans(path.read_text()):
         if match := re.fullmatch(r"option (\w+) '[^']*'", span):
             assert match[1] in known | {"enabled"}, span

@@ -84,4 +84,6 @@ def test_json_is_the_reply_itself(name: str, tracker: FakeTracker, run: Run) -> 
 
 
 def test_every_golden_file_belongs_to_a_case() -> None:
-    assert {path.stem for path in GOLDEN.iterdir()} == {*CASES, "check", "monitor-status", "status-monitor"}
+    assert {path.stem for path in GOLDEN.iterdir()} == {
+        *CASES, "check", "monitor-status", "status-monitor", "bond-invite", "bond-status", "status-bonds",
+    }  # fmt: skip

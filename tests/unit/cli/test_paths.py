@@ -25,15 +25,19 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert (str(where.socket), str(where.state_dir)) == ("/var/run/netpath.sock", "/var/run/netpath")
     assert (str(where.user_script), str(where.hooks_dir)) == ("/etc/netpath.user", "/etc/netpath.d")
     assert str(where.monitor_socket) == "/var/run/netpath-monitor.sock"
+    assert str(where.bond_socket("home")) == "/var/run/netpath-bond-home.sock"
+    assert str(where.keys_dir) == "/etc/netpath"
     assert str(where.lock) == "/var/run/netpath/lock"
 
 
 def test_environment_and_options() -> None:
     assert paths.resolve([], ENVIRON)[0] == paths.Paths(
-        Path("/e/c.toml"), Path("/e/s"), Path("/e/d"), monitor_socket=Path("/e/s-monitor")
+        Path("/e/c.toml"), Path("/e/s"), Path("/e/d"), monitor_socket=Path("/e/s-monitor"), bond_dir=Path("/e")
     )
     where, rest = paths.resolve(["run", "--socket=/o/s", "--config", "/o/c", "--syslog", "--state-dir", "d"], ENVIRON)
-    assert where == paths.Paths(Path("/o/c"), Path("/o/s"), Path.cwd() / "d", monitor_socket=Path("/o/s-monitor"))
+    assert where == paths.Paths(
+        Path("/o/c"), Path("/o/s"), Path.cwd() / "d", monitor_socket=Path("/o/s-monitor"), bond_dir=Path("/o")
+    )
     assert rest == ["run", "--syslog"]
 
 

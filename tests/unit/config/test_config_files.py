@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from netpath.config import import_mwan3, load, loads, to_uci
+from netpath.config.bond import load_bonds, loads_bonds
 from netpath.config.loading import MAX_BYTES
 from netpath.config.monitor import load_monitor, loads_monitor
 from netpath.config.reference import reference
@@ -37,6 +38,7 @@ def test_the_reference_is_what_the_schema_says() -> None:
 def test_the_examples_load_without_a_word(name: str) -> None:
     assert load(EXAMPLES / name).problems == ()
     assert load_monitor(EXAMPLES / name).problems == ()
+    assert load_bonds(EXAMPLES / name).problems == ()
 
 
 def test_both_examples_say_the_same() -> None:
@@ -44,6 +46,7 @@ def test_both_examples_say_the_same() -> None:
     uci, toml = (load_monitor(EXAMPLES / name) for name in ("netpath.uci", "config.toml"))
     assert uci == toml
     assert uci.monitor is not None
+    assert load_bonds(EXAMPLES / "netpath.uci") == load_bonds(EXAMPLES / "config.toml")
 
 
 @pytest.mark.parametrize("name", ["netpath.uci", "config.toml"])
@@ -54,6 +57,7 @@ def test_the_examples_show_every_option_and_what_is_commented_out_is_right_too(n
     loaded = loads(shown, name, "toml" if name.endswith(".toml") else "uci")
     assert loaded.problems == ()
     assert loads_monitor(shown, name, "toml" if name.endswith(".toml") else "uci").problems == ()
+    assert loads_bonds(shown, name, "toml" if name.endswith(".toml") else "uci").problems == ()
     for kind in SECTIONS.values():
         for option in kind.options:
             names = {option.name, option.name.removeprefix("track_")} if name.endswith(".toml") else {option.name}

@@ -15,13 +15,19 @@ FLAGS = "-ISsE"
 
 
 def run(*argv: str, stdin: str | bytes = "", socket: Path | str = "/nonexistent", plugin: Path = PLUGIN) -> bytes:
-    """What it prints, `socket` being that of the tracker and of the monitor. It must end well and say nothing on
-    standard error."""
+    """What it prints, `socket` being that of the tracker and of the monitor, beside which those of bonds are. It must
+    end well and say nothing on standard error."""
     done = subprocess.run(
         [sys.executable, FLAGS, str(plugin), *argv],
         input=stdin.encode() if isinstance(stdin, str) else stdin,
         capture_output=True,
-        env={**os.environ, "NETPATH_SOCKET": str(socket), "NETPATH_MONITOR_SOCKET": str(socket)},
+        env={
+            **os.environ,
+            "NETPATH_SOCKET": str(socket),
+            "NETPATH_MONITOR_SOCKET": str(socket),
+            "NETPATH_BOND_DIR": str(Path(socket).parent),
+            "NETPATH_COMMAND": str(Path(socket).with_name("command")),
+        },
         timeout=30,
         check=False,
     )

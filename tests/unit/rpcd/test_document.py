@@ -14,7 +14,7 @@ from netpath.tracker.arguments import EPOCH, FLAG, METHODS, TEXT, WHOLE, BadRequ
 from tests.unit.rpcd.plugin import parsed, run
 from tests.unit.test_docs import ROOT, rows
 
-BOTH = {**METHODS, "monitor": MONITOR_METHODS["monitor"]}
+BOTH = {**METHODS, "monitor": MONITOR_METHODS["monitor"], "bond": {"name": TEXT}, "bond_genkey": {"name": TEXT}}
 WORDS = {TEXT: "text", WHOLE: "number", EPOCH: "seconds", FLAG: "boolean"}
 UBUS, SOCKET = (ROOT / "docs" / name for name in ("ubus.md", "socket.md"))
 TABLE = rows(UBUS.read_text(), "| method | arguments | reply has | example |")
@@ -67,4 +67,10 @@ def test_the_answer_without_a_tracker_is_the_real_one() -> None:
 def test_the_monitors_document_has_what_its_method_gives() -> None:
     text = (ROOT / "docs" / "monitor.md").read_text()
     for key in REPLIES["monitor"]:
+        assert f'"{key}"' in text, key
+
+
+def test_the_bonds_document_has_what_its_method_gives() -> None:
+    text = (ROOT / "docs" / "bond.md").read_text()
+    for key in {*REPLIES["bond"]} - {"bonds"}:
         assert f'"{key}"' in text, key

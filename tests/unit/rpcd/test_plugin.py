@@ -33,7 +33,8 @@ def test_the_list_is_what_the_tracker_takes() -> None:
     """Names, order and types, each type told by an example of it."""
     examples: dict[str, Any] = {arguments.TEXT: "", arguments.WHOLE: 0, arguments.EPOCH: 0, arguments.FLAG: True}
     listed = parsed(run("list"))
-    methods = {**arguments.METHODS, "monitor": MONITOR_METHODS["monitor"]}
+    named = {"name": arguments.TEXT}
+    methods = {**arguments.METHODS, "monitor": MONITOR_METHODS["monitor"], "bond": named, "bond_genkey": named}
     wanted = {m: {name: examples[kind] for name, kind in known.items()} for m, known in methods.items()}
     assert json.dumps(listed) == json.dumps(wanted)
 
@@ -273,3 +274,49 @@ def test_the_monitor_is_asked_by_its_own_socket(tmp_path: Path) -> None:
     assert (reply["running"], reply["installed"]) == (False, False)
     assert "the monitor is not running" in reply["error"]
     assert "netpath-monitor" in reply["remedy"]
+
+
+def test_a_bond_is_asked_by_its_own_socket(tmp_path: Path) -> None:
+    answer = b'{"running":true,"name":"home"}\n'
+    (tmp_path / "netpath-bond-far.sock").touch()
+    with FakeTracker(tmp_path / "netpath-bond-home.sock", answer) as bond:
+        assert run("call", "bond", stdin='{"name":"home"}', socket=tmp_path / "s") == answer
+        running = call("bond", socket=tmp_path / "s")
+    assert [json.loads(line)["cmd"] for line in bond.lines] == ["bond"]
+    assert (running["running"], running["bonds"]) == (True, ["far", "home"])
+    for name in ("far", "nowhere"):
+        reply = call("bond", {"name": name}, socket=tmp_path / "s")
+        assert (reply["running"], reply["installed"]) == (False, False)
+        assert "not running" in reply["error"] or "nobody listens" in reply["error"]
+        assert "netpath-bond" in reply["remedy"]
+
+
+def test_without_any_bond_it_says_so(tmp_path: Path) -> None:
+    reply = call("bond", socket=tmp_path / "s")
+    assert (reply["running"], reply["bonds"], reply["installed"]) == (False, [], False)
+    assert "install netpath-bond" in reply["remedy"]
+
+
+@pytest.mark.parametrize("name", ["../x", "-x", ".x", "a/b", "a b", "x" * 65, "a\\u0000"])
+@pytest.mark.parametrize("method", ["bond", "bond_genkey"])
+def test_what_is_no_name_reaches_nothing(method: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / "command").write_text("#!/bin/sh\ntouch made\n")
+    (tmp_path / "command").chmod(0o755)
+    reply = parsed(run("call", method, stdin=f'{{"name":"{name}"}}', socket=tmp_path / "s"))
+    assert "name must be" in reply["error"]
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_key_is_made_by_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = tmp_path / "command"
+    command.write_text('#!/bin/sh\necho "{\\"asked\\": \\"$*\\"}"; exit $CODE\n')
+    command.chmod(0o755)
+    for code in ("0", "1"):
+        monkeypatch.setenv("CODE", code)
+        reply = call("bond_genkey", {"name": "home"}, socket=tmp_path / "s")
+        assert reply == {"asked": "bond genkey home --json"}
+    command.write_text("#!/bin/sh\nkill -9 $$\n")
+    assert "broke off" in call("bond_genkey", {"name": "home"}, socket=tmp_path / "s")["error"]
+    command.unlink()
+    assert "No such file" in call("bond_genkey", {"name": "home"}, socket=tmp_path / "s")["error"]
+    assert "needs name" in call("bond_genkey", socket=tmp_path / "s")["error"]

@@ -22,6 +22,8 @@ const METHODS = {
 	import: [],
 	explain: [ 'src', 'dst', 'proto', 'sport', 'dport', 'iface', 'mac', 'dscp' ],
 	monitor: [ 'history', 'since' ],
+	bond: [ 'name' ],
+	bond_genkey: [ 'name' ],
 	version: [],
 	internal: [ 'family' ]
 };

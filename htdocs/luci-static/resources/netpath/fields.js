@@ -32,7 +32,8 @@ function names(kind) {
 function known() {
 	return {
 		interfaces: names('interface'), members: names('member'), policies: names('policy'),
-		sources: Object.fromEntries(names('source').map(name => [ name, read(name, 'source', 'type') ]).filter(([ , type ]) => type))
+		sources: Object.fromEntries(names('source').map(name => [ name, read(name, 'source', 'type') ]).filter(([ , type ]) => type)),
+		bonds: Object.fromEntries(names('bond').map(name => [ name, read(name, 'bond', 'role') ]))
 	};
 }
 
@@ -253,11 +254,11 @@ return baseclass.extend({
 		if (option.kind == 'bool' || (fixed && option.default != null))
 			field.default = option.default;
 		else
-			field.placeholder = option.default ?? (option.note?.length > SHORT ? null : plain(option.note));
+			field.placeholder = option.default ?? (option.note?.length > SHORT ? null : plain(option.note)?.replace(/[“”]/g, ''));
 
 		field.rmempty = field.optional = !option.required && (!fixed || option.default == null);
 		/* Addresses are shown: nobody could tell a wrong one. */
-		field.password = option.secret === true && option.kind == 'text';
+		field.password = option.secret === true && [ 'text', 'key' ].includes(option.kind);
 
 		for (const choice of choicesOf(option)) {
 			const [ text, explanation ] = [ labels?.[choice] ?? choice ].flat();

@@ -112,6 +112,17 @@ return baseclass.extend({
 		}
 	},
 
+	/* State of a bond's peer or path, likewise. */
+	link(status) {
+		switch (status) {
+		case 'up': return { text: _('up'), tone: 'good', sign: '✔' };
+		case 'proving': return { text: _('being proved'), tone: 'busy', sign: '↗' };
+		case 'connecting': return { text: _('connecting'), tone: 'busy', sign: '↗' };
+		case 'down': return { text: _('down'), tone: 'bad', sign: '✘' };
+		default: return { text: status ? String(status).slice(0, 40) : _('unknown'), tone: 'off', sign: '?' };
+		}
+	},
+
 	family(family) {
 		return { ipv4: 'IPv4', ipv6: 'IPv6' }[family] ?? (family ? String(family) : NOTHING);
 	},

@@ -987,6 +987,332 @@ return baseclass.extend({
 				},
 			}
 		},
+		bond: {
+			help: _('One end of a tunnel over several uplinks: `netpath bond client`, `netpath bond server` (docs/bond.md). The tracker does not read this.'),
+			options: {
+				role: {
+					kind: 'choice',
+					names: [ 'role' ],
+					required: true,
+					choices: [ 'client', 'server' ],
+					help: _('client: the router with the uplinks; server: the far end, such as a VPS.')
+				},
+				enabled: {
+					kind: 'bool',
+					names: [ 'enabled' ],
+					default: '1',
+					help: _('Whether it is started.')
+				},
+				device: {
+					kind: 'device',
+					names: [ 'device' ],
+					default: 'tun-bond',
+					help: _('The tunnel\'s network device.')
+				},
+				server: {
+					kind: 'servers',
+					names: [ 'server' ],
+					list: true,
+					commas: true,
+					note: _('**required** for client'),
+					help: _('client: where the server is: names, addresses, each with `:PORT` where its port is not `port`; an IPv6 address with a port stands in brackets. Several are tried in turn.')
+				},
+				port: {
+					kind: 'whole',
+					names: [ 'port' ],
+					default: '9001',
+					range: [ 1, 65535 ],
+					help: _('UDP port; with `ports` above 1 the first of them.')
+				},
+				ports: {
+					kind: 'whole',
+					names: [ 'ports' ],
+					default: '5',
+					range: [ 1, 64 ],
+					help: _('How many ports in a row the server listens on; both ends alike. The streams of a link take one after the other.')
+				},
+				private_key: {
+					kind: 'key',
+					names: [ 'private_key' ],
+					secret: true,
+					note: _('`private_key_file`'),
+					help: _('This end\'s private key, from `netpath bond genkey`. Shown nowhere.')
+				},
+				private_key_file: {
+					kind: 'file',
+					names: [ 'private_key_file' ],
+					note: _('`/etc/netpath/NAME.key`'),
+					help: _('File with this end\'s private key.')
+				},
+				server_key: {
+					kind: 'key',
+					names: [ 'server_key' ],
+					note: _('**required** for client'),
+					help: _('client: the server\'s public key, from `netpath bond pubkey` there.')
+				},
+				preshared_key: {
+					kind: 'key',
+					names: [ 'preshared_key' ],
+					secret: true,
+					note: _('none'),
+					help: _('client: a further secret that both ends have (`netpath bond genpsk`): against who may break X25519 one day. Shown nowhere.')
+				},
+				preshared_key_file: {
+					kind: 'file',
+					names: [ 'preshared_key_file' ],
+					note: _('none'),
+					help: _('client: file with it.')
+				},
+				automatic: {
+					kind: 'bool',
+					names: [ 'automatic' ],
+					note: _('1 where it has no `bond_link`'),
+					help: _('client: whether every interface of NetPath that is online is a link.')
+				},
+				streams: {
+					kind: 'whole',
+					names: [ 'streams' ],
+					default: '1',
+					range: [ 1, 16 ],
+					help: _('client: UDP streams of each link, for lines that slow down single streams.')
+				},
+				address: {
+					kind: 'inner_addresses',
+					names: [ 'address', 'addresses' ],
+					list: true,
+					commas: true,
+					note: _('client: those that the server gives; server: 10.99.0.1/24'),
+					help: _('Inner addresses of this end.')
+				},
+				mtu: {
+					kind: 'whole',
+					names: [ 'mtu' ],
+					range: [ 576, 9000 ],
+					note: _('what fits through all links'),
+					help: _('MTU of the device.')
+				},
+				heartbeat: {
+					kind: 'duration',
+					names: [ 'heartbeat' ],
+					default: '100ms',
+					range: [ 0.02, 10 ],
+					help: _('Time between two signs of life on each path. Silence of 4.5 times that takes a path out.')
+				},
+				mode: {
+					kind: 'choice',
+					names: [ 'mode' ],
+					default: 'aggregate',
+					choices: [ 'aggregate', 'low-latency', 'redundant' ],
+					spellings: { 'low_latency': 'low-latency', 'lowlatency': 'low-latency' },
+					help: _('aggregate: the speed of all links together; low-latency: each packet by the link that is quickest now; redundant: each packet by several links at once.')
+				},
+				copies: {
+					kind: 'whole',
+					names: [ 'copies' ],
+					default: '2',
+					range: [ 2, 16 ],
+					help: _('redundant: by how many links each packet goes.')
+				},
+				fec: {
+					kind: 'choice',
+					names: [ 'fec' ],
+					default: 'adaptive',
+					choices: [ 'off', 'fixed', 'adaptive' ],
+					spellings: { '0': 'off', 'no': 'off', 'false': 'off' },
+					help: _('Forward error correction, which replaces lost packets without sending again. adaptive: as much as the measured loss needs, none where nothing is lost; fixed: always the same.')
+				},
+				fec_group: {
+					kind: 'whole',
+					names: [ 'fec_group' ],
+					default: '10',
+					range: [ 1, 64 ],
+					help: _('Packets that are protected together.')
+				},
+				fec_repairs: {
+					kind: 'whole',
+					names: [ 'fec_repairs' ],
+					default: '3',
+					range: [ 0, 32 ],
+					help: _('Repairs of each such group; with adaptive at most so many. 0 is `fec` off.')
+				},
+				rtt_weight: {
+					kind: 'weight',
+					names: [ 'rtt_weight' ],
+					default: '0.7',
+					help: _('How much a link\'s round trip counts in choosing among links.')
+				},
+				loss_weight: {
+					kind: 'weight',
+					names: [ 'loss_weight' ],
+					default: '0.3',
+					help: _('How much its loss counts.')
+				},
+				obfuscate: {
+					kind: 'bool',
+					names: [ 'obfuscate' ],
+					default: '0',
+					help: _('Whether datagrams look like noise, so that filters do not know them; both ends alike.')
+				},
+				cipher: {
+					kind: 'choices',
+					names: [ 'cipher' ],
+					list: true,
+					commas: true,
+					choices: [ 'aes-256-gcm', 'chacha20-poly1305' ],
+					spellings: { 'aes': 'aes-256-gcm', 'chacha20': 'chacha20-poly1305', 'chacha': 'chacha20-poly1305' },
+					note: _('both, first what this processor does fast'),
+					help: _('Ciphers that may be used, the preferred one first.')
+				},
+				listen: {
+					kind: 'own_addresses',
+					names: [ 'listen' ],
+					list: true,
+					commas: true,
+					note: _('everywhere'),
+					help: _('server: where it listens.')
+				},
+				masquerade: {
+					kind: 'bool',
+					names: [ 'masquerade' ],
+					note: _('server: 1, client: 0'),
+					help: _('server: whether what clients send to the Internet gets the server\'s address; client: whether what the LAN sends by the bond gets the inner address, where no firewall does that (OpenWrt\'s can).')
+				},
+				forward: {
+					kind: 'bool',
+					names: [ 'forward' ],
+					default: '1',
+					help: _('server: whether forwarding is switched on and let through for clients while the server runs.')
+				},
+				nft_table: {
+					kind: 'nft_table',
+					names: [ 'nft_table' ],
+					note: _('`netpath_bond_NAME`'),
+					help: _('Name of its nftables table (family inet), which a server has, and a client with `masquerade`.')
+				},
+				max_clients: {
+					kind: 'whole',
+					names: [ 'max_clients' ],
+					default: '64',
+					range: [ 1, 1000 ],
+					help: _('server: clients at the same time.')
+				},
+				loglevel: {
+					kind: 'choice',
+					names: [ 'loglevel' ],
+					default: 'notice',
+					choices: [ 'emerg', 'alert', 'crit', 'error', 'warning', 'notice', 'info', 'debug' ],
+					spellings: { 'err': 'error', 'warn': 'warning' },
+					help: _('How much it logs.')
+				},
+			}
+		},
+		bond_link: {
+			help: _('An uplink of a bond\'s client. Without any, all interfaces of NetPath that are online are links.'),
+			options: {
+				bond: {
+					kind: 'name',
+					names: [ 'bond' ],
+					note: _('the only one of its role'),
+					help: _('The `bond` section it belongs to.')
+				},
+				enabled: {
+					kind: 'bool',
+					names: [ 'enabled' ],
+					default: '1',
+					help: _('Whether it is used.')
+				},
+				interface: {
+					kind: 'link',
+					names: [ 'interface' ],
+					note: _('`interface` or `source` is **required**'),
+					help: _('An interface of NetPath, or a device.')
+				},
+				source: {
+					kind: 'address',
+					names: [ 'source' ],
+					note: _('none'),
+					help: _('A local address instead.')
+				},
+				streams: {
+					kind: 'whole',
+					names: [ 'streams' ],
+					range: [ 1, 16 ],
+					note: _('as the bond has it'),
+					help: _('UDP streams of this link.')
+				},
+				cap: {
+					kind: 'rate',
+					names: [ 'cap' ],
+					note: _('what it turns out to carry'),
+					help: _('Never send more by it: bits like `50mbit`, or bytes like `6MB/s`.')
+				},
+			}
+		},
+		bond_peer: {
+			help: _('A client that a bond\'s server knows. `netpath bond invite NAME` writes both ends\' sections.'),
+			options: {
+				bond: {
+					kind: 'name',
+					names: [ 'bond' ],
+					note: _('the only one of its role'),
+					help: _('The `bond` section it belongs to.')
+				},
+				enabled: {
+					kind: 'bool',
+					names: [ 'enabled' ],
+					default: '1',
+					help: _('Whether it is let in.')
+				},
+				public_key: {
+					kind: 'key',
+					names: [ 'public_key' ],
+					required: true,
+					help: _('The client\'s public key, from `netpath bond pubkey`.')
+				},
+				preshared_key: {
+					kind: 'key',
+					names: [ 'preshared_key' ],
+					secret: true,
+					note: _('none'),
+					help: _('The further secret that it has too. Shown nowhere.')
+				},
+				preshared_key_file: {
+					kind: 'file',
+					names: [ 'preshared_key_file' ],
+					note: _('none'),
+					help: _('File with it.')
+				},
+				addresses: {
+					kind: 'inner_addresses',
+					names: [ 'addresses', 'address' ],
+					required: true,
+					list: true,
+					commas: true,
+					help: _('Its inner addresses: nobody else may send with them.')
+				},
+				networks: {
+					kind: 'behind',
+					names: [ 'networks', 'network' ],
+					list: true,
+					commas: true,
+					note: _('none'),
+					help: _('Networks behind it, such as its LAN, which the server reaches through it.')
+				},
+				streams: {
+					kind: 'whole',
+					names: [ 'streams' ],
+					default: '16',
+					range: [ 1, 64 ],
+					help: _('Paths at the same time, at most.')
+				},
+				rate: {
+					kind: 'rate',
+					names: [ 'rate' ],
+					note: _('no limit'),
+					help: _('At most so much in each direction: bits like `50mbit`, or bytes like `6MB/s`.')
+				},
+			}
+		},
 	},
 	patterns: {
 		name: /^(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})$/,
@@ -1007,6 +1333,9 @@ return baseclass.extend({
 		file: /^(?:(?:\/[A-Za-z0-9_+@=, -][A-Za-z0-9_.+@=, -]*){1,32})$/,
 		topic: /^(?:(?=.{1,128}$)[A-Za-z0-9_.-]+(?:\/[A-Za-z0-9_.-]+)*)$/,
 		mailbox: /^(?:(?=.{3,254}$)[A-Za-z0-9.!#$%&'*+\/=?^_`{|}~-]{1,64}@(?<domain>[A-Za-z0-9.-]+))$/,
+		key: /^(?:[A-Za-z0-9+\/]{42}[AEIMQUYcgkosw048]=)$/,
+		rate: /^(?:([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([kKmMgG]?)(bits?\/s|bits?|b\/s|bps|[Bb]ytes?\/s|B\/s|Bps))$/,
+		server: /^(?:(?<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):(?<port>[0-9]{1,5}))$/,
 	},
 	words: {
 		true: [ '1', 'enabled', 'on', 'true', 'yes' ],
@@ -1020,9 +1349,12 @@ return baseclass.extend({
 		routing_tables: { 'default': 253, 'main': 254, 'local': 255 },
 		weekdays: [ 'mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday' ],
 		bytes_in: { '': 1, 'ki': 1024, 'mi': 1048576, 'gi': 1073741824, 'ti': 1099511627776, 't': 1000000000000, 'g': 1000000000, 'm': 1000000, 'k': 1000 },
+		thousands: { '': 1, 'k': 1000, 'm': 1000000, 'g': 1000000000 },
+		units_of_bytes: [ 'byte/s', 'Byte/s', 'bytes/s', 'Bytes/s', 'B/s', 'Bps' ],
 	},
 	special_policies: [ 'default', 'unreachable', 'blackhole' ],
 	longest: { 'text': 255, 'url': 1024 },
+	limits: { 'rate': [ 1000, 125000000000 ] },
 	conntrack_events: [ 'ifup', 'ifdown', 'connected', 'disconnected' ],
 	max_device: 15
 });

@@ -13,6 +13,7 @@ const BLANKS = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029
 const EDGES = new RegExp(`^[${BLANKS}]+|[${BLANKS}]+$`, 'g');
 const GAPS = new RegExp(`[${BLANKS}]+`);
 const MOST_INTERFACES = 252, SPECIAL_MARKS = 4, FEWEST_BITS = 3, MOST_LOOKUPS = 98, FIRST_TABLE = 1000;
+const LEAST_IPV6 = 1280;
 const HOSTILE_HOST = /[^-a-z0-9._\u0080-\uffff]/;
 const DIFFERENT_IN_IDNA_2008 = /[\u00df\u03c2\u200c\u200d]/;
 
@@ -379,6 +380,64 @@ function prefix(text) {
 	return gap & (gap + 1n) ? refuse(_('must not have a mask with gaps')) : text;
 }
 
+// Bytes a second of 50mbit or 6MB/s.
+function rate(text) {
+	const found = patterns.rate.exec(text);
+
+	if (!found)
+		refuse(_('must be a rate: bits like 50mbit, or bytes like 6MB/s'));
+
+	const number = parseFloat(found[1]) * words.thousands[found[2].toLowerCase()];
+
+	return within(words.units_of_bytes.includes(found[3]) ? number : number / 8, schema.limits.rate, _('must be between %s and %s').format('8kbit', '1000gbit'));
+}
+
+function weight(text) {
+	return /^([01](\.[0-9]{1,6})?|\.[0-9]{1,6})$/.test(text) && parseFloat(text) <= 1
+		? parseFloat(text) : refuse(_('must be a number from 0 to 1, like 0.7'));
+}
+
+// A host, with a port or without: [ADDRESS]:PORT for IPv6.
+function server(text) {
+	if (address(text))
+		return text;
+
+	const found = patterns.server.exec(text);
+
+	if (!found)
+		return host(/^\[[^[\]]*\]$/.test(text) ? text.slice(1, -1) : text);
+
+	const named = found.groups.host.startsWith('[') ? found.groups.host.slice(1, -1) : found.groups.host;
+
+	if (named != found.groups.host && address(named)?.family != 'ipv6')
+		refuse(_('must have an IPv6 address between the brackets'));
+
+	host(named);
+	whole(found.groups.port, [ 1, 65535 ]);
+
+	return text;
+}
+
+// ADDRESS or ADDRESS/LENGTH that a machine can have: { family, length or null }.
+function innerAddress(text) {
+	const [ , base, , length ] = /^([^/]*)(\/(.*))?$/s.exec(text);
+	const found = address(base);
+
+	if (!found)
+		refuse(_('must be an address like 10.99.0.2/24'));
+
+	const bits = found.family == 'ipv4' ? 32 : 128, top = Number(found.bits >> BigInt(bits - 8));
+	const none = found.family == 'ipv4' ? top == 0 || top == 127 || top >= 224 : found.bits <= 1n || top == 0xff;
+
+	if (none)
+		refuse(_('no machine can have this address'));
+
+	if (length !== undefined && !(/^[0-9]{1,3}$/.test(length) && +length >= 1 && +length <= bits))
+		refuse(_('the part after / must be 1 to %d').format(bits));
+
+	return { family: found.family, length: length ?? null };
+}
+
 const topic = shaped(patterns.topic, () => _('must be the beginning of a topic: letters, digits, _, . and -, with / in between'));
 const mailbox = shaped(patterns.mailbox, () => _('must be a mail address like router@example.com'));
 const name = shaped(patterns.name, () => _('must be a name of letters, digits, _, . and -'));
@@ -398,6 +457,8 @@ const read = {
 	duration: (text, option) => duration(text, option.range),
 	whole_seconds: (text, option) => wholeSeconds(text, option.range),
 	size: (text, option) => size(text, option.range),
+	key: shaped(patterns.key, () => _('must be a key: 44 characters, with a = at the end')),
+	rate, weight, servers: server, inner_addresses: innerAddress, behind: prefix, link: ingress,
 	hostname: shaped(patterns.hostname, () => _('must be a host name like example.com')),
 	targets: shaped(patterns.target, () => _('must be an address, or a name or URL without odd characters'))
 };
@@ -553,6 +614,24 @@ function capacity(width) {
 	return Math.min(2 ** width - SPECIAL_MARKS, MOST_INTERFACES);
 }
 
+// A key is in the section or in a file.
+function bothKeys(option, fault, set) {
+	if (set(option) && set(`${option}_file`))
+		fault(`${option}_file`, _('there is a key in the configuration too; keep one of the two'));
+}
+
+// Whether the section says which bond it belongs to.
+function ofBond(role, value, fault, known) {
+	const named = value('bond'), fitting = Object.keys(known.bonds).filter(bond => known.bonds[bond] == role);
+
+	if (named != null && !has(known.bonds, named))
+		fault('bond', _('there is no bond %s').format(named));
+	else if (named != null && !fitting.includes(named))
+		fault('bond', role == 'client' ? _('%s is a server: links belong to a client').format(named) : _('%s is a client: its peer is its server').format(named));
+	else if (named == null && !value.broken('bond') && fitting.length != 1)
+		fault('bond', fitting.length ? _('must be given, as there are several bonds') : _('add a bond first that it can belong to'));
+}
+
 // What is wrong between the options of a section. `value(name)`: parsed, null where not set or broken.
 const between = {
 	globals(value, fault, known) {
@@ -664,6 +743,40 @@ const between = {
 
 		if (value('type') == 'email' && value('password') && !value('username'))
 			fault('password', _('a password needs a user name'));
+	},
+
+	bond(value, fault, _known, set) {
+		const role = value('role'), inner = value('address')?.plain ?? [], mtu = value('mtu');
+
+		for (const option of role == 'client' ? [ 'server', 'server_key' ] : [])
+			if (!set(option))
+				fault(option, _('must be given'));
+
+		if ((value('port') ?? usual('bond', 'port')) + (value('ports') ?? usual('bond', 'ports')) - 1 > 65535)
+			fault('port', _('the last of its ports is above 65535'));
+
+		if (mtu != null && mtu < LEAST_IPV6 && inner.some(each => each.family == 'ipv6'))
+			fault('mtu', _('IPv6 needs at least %d').format(LEAST_IPV6));
+
+		if (inner.some(each => each.length == null))
+			fault('address', _('must have a length, like 10.99.0.1/24'));
+
+		bothKeys('private_key', fault, set);
+		bothKeys('preshared_key', fault, set);
+	},
+
+	bond_link(value, fault, known, set) {
+		ofBond('client', value, fault, known);
+
+		if (set('interface') && set('source'))
+			fault('source', _('there is an interface too; keep one of the two'));
+		else if (!set('interface') && !set('source'))
+			fault('interface', _('an interface or a source address must be given'));
+	},
+
+	bond_peer(value, fault, known, set) {
+		ofBond('server', value, fault, known);
+		bothKeys('preshared_key', fault, set);
 	},
 
 	rule(value, fault, known, set) {
