@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import datapath, displays, document, failover, load, repairs, resident, scrape, switch, ubus
+from bench import datapath, displays, document, failover, fuzz, load, repairs, resident, scrape, switch, ubus
 from bench.figure import Figure, Missing, Row, plain
 from netpath.lab import LabError
 
@@ -27,6 +27,7 @@ MEASUREMENTS: Mapping[str, tuple[str, Callable[[bool], Sequence[Figure]]]] = {
     "defaults": ("failover after silent loss, shipped defaults", failover.defaults),
     "datapath": ("cost of a packet", datapath.measure),
     "repairs": ("the bond's repairs of lost datagrams", repairs.measure),
+    "fuzz": ("datagrams that nobody should send", fuzz.measure),
     "displays": ("UDP server of the monitor", displays.measure),
     "ubus": ("status through rpcd", ubus.measure),
     "scrape": ("cost of a scrape of /metrics", scrape.measure),

@@ -38,7 +38,7 @@ class PeerAddress:
 
     def returned(self, token: bytes, address: Hashable) -> bool:
         """A heartbeat from `address` returns `token`: True when that has proved the candidate."""
-        if address != self.candidate or token != self._token or self._token == NO_TOKEN:
+        if self.candidate is None or address != self.candidate or token != self._token or self._token == NO_TOKEN:
             return False
         self.proven, self.candidate = address, None
         self.changes += 1

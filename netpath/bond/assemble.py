@@ -12,6 +12,12 @@ Write = Callable[[Sequence[bytes | memoryview]], None]
 """Takes virtio_net_hdr, headers and payload of one packet, as the buffers of one write."""
 
 
+HELD = 4 << 20
+"""Bytes of slices that wait for a head of their packet: beyond that they are dropped, of all flows."""
+STREAMS = 4096
+"""Flows with a packet that is not whole."""
+
+
 class Stream:
     """What is known of the packet that a flow's slices belong to."""
 
@@ -42,24 +48,30 @@ class Assembler:
         self.headless = 0
         """Slices that were dropped because neither head of their packet came."""
         self.faulty = 0
+        self._held = 0
+        """Bytes of headless slices that came since they were dropped the last time."""
 
     def add(self, flow: int, order: int, frame: bytes) -> None:
         """A SLICE frame, whole."""
         stream = self.streams.get(flow)
         if stream is None:
+            if len(self.streams) >= STREAMS:
+                self.forget()
             stream = self.streams[flow] = Stream()
         if not frame[0] & HEAD:
             if order == stream.end and stream.parts:
                 stream.parts.append(frame[HEADER:])
                 stream.end = (order + 1) % ORDERS
+                if stream.head is None:
+                    self._wait(stream, len(frame))
                 return
             self._interrupted(flow, stream, order)
             stream.parts.append(frame[HEADER:])
             stream.end = (order + 1) % ORDERS
             if stream.head is not None:
                 self._open[flow] = stream
-            elif len(stream.parts) > MOST_SLICES:
-                self._drop(stream)
+            else:
+                self._wait(stream, len(frame))
             return
         self._with_head(flow, stream, order, frame)
 
@@ -70,8 +82,9 @@ class Assembler:
         self._open.clear()
 
     def forget(self) -> None:
-        """The sender has begun anew."""
+        """The sender has begun anew, or there is too much."""
         self.flush()
+        self._drop_headless()
         self.streams.clear()
 
     def _with_head(self, flow: int, stream: Stream, order: int, frame: bytes) -> None:
@@ -95,8 +108,7 @@ class Assembler:
         self._open[flow] = stream
         if index == head.slices - 1:
             self._emit(stream)
-            del self._open[flow]
-            stream.head, stream.end = None, -1
+            del self._open[flow], self.streams[flow]
 
     def _interrupted(self, flow: int, stream: Stream, order: int) -> None:
         """`order` does not follow what is there: write or drop that; what is known of the packet stays."""
@@ -109,6 +121,20 @@ class Assembler:
         if stream.head is not None and (order - stream.base) % ORDERS >= stream.head.slices:
             stream.head = None
         stream.begun = order
+
+    def _wait(self, stream: Stream, size: int) -> None:
+        """A slice of a packet of which no head has come."""
+        self._held += size
+        if len(stream.parts) > MOST_SLICES:
+            self._drop(stream)
+        if self._held > HELD:
+            self._drop_headless()
+
+    def _drop_headless(self) -> None:
+        self._held = 0
+        for stream in self.streams.values():
+            if stream.head is None:
+                self._drop(stream)
 
     def _drop(self, stream: Stream) -> None:
         self.headless += len(stream.parts)

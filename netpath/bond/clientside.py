@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
@@ -36,7 +37,7 @@ class ClientSessions:
         self._server = server
         self._psk = psk
         self._random = random
-        self._offer = Offer(VERSIONS, tuple(ciphers), random(8), streams)
+        self._offer = Offer(VERSIONS, tuple(ciphers), random(8), streams, 0)
         self._under_way: dict[int, Initiator] = {}
         self._rounds = 0
         self._round_began: float | None = None
@@ -73,6 +74,7 @@ class ClientSessions:
             number = self._new_number()
             initiator = self._under_way[number] = Initiator(self._static, self._server, self._psk, number)
             found.append((path, initiator.initiation(self._offer, path)))
+            self._offer = replace(self._offer, sequence=self._offer.sequence + 1)
         for number in list(self._under_way)[:-UNDER_WAY]:
             del self._under_way[number]
         return found

@@ -18,6 +18,10 @@ _HEARTBEAT = struct.Struct(">BIII8s8sIHIIIH")
 _PROBE = struct.Struct(">BH")
 
 
+MOST = 6
+"""Frames of a plaintext: each costs as much time as some hundred bytes of data."""
+
+
 class Type(IntEnum):
     PADDING = 0
     HEARTBEAT = 1
@@ -112,8 +116,12 @@ def unpack(plaintext: bytes | memoryview) -> tuple[list[Control], int]:
     """
     found: list[Control] = []
     at, end = 0, len(plaintext)
+    left = MOST
     while at < end:
         kind, flags = plaintext[at] >> 4, plaintext[at] & 0xF
+        left -= 1
+        if left < 0:
+            raise FrameError(f"more than {MOST} frames")
         if kind >= Type.PACKET:
             if kind > Type.REPAIR:
                 raise FrameError(f"a frame of the unknown type {kind}")

@@ -23,6 +23,11 @@ VERSIONS = (1, 1)
 INITIATION = 512
 """Bytes of every initiation; no response is longer."""
 NO_PSK = bytes(noise.KEY)
+LEAST_MTU = 68
+"""Bytes (RFC 791)."""
+_INITIATIONS = range(INITIATION, INITIATION + 1)
+_RESPONSES = range(HEAD + noise.SECOND_OVERHEAD + MAC, INITIATION + 1)
+"""Bytes that they may have."""
 _FIXED = 4
 """Version byte and three zeros."""
 
@@ -49,6 +54,8 @@ class Field(IntEnum):
     MTU = 6
     STREAMS = 7
     SERVER = 8
+    SEQUENCE = 9
+    NUMBER = 10
     PADDING = 255
 
 
@@ -62,6 +69,8 @@ class Offer:
     run: bytes
     """Random, of the sender's process."""
     streams: int
+    sequence: int
+    """Of this initiation among those of the run: none is used twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +117,19 @@ class Initiator:
         self._psk = psk
         self._server = server
         self._public = noise.public_bytes(static)
+        self._offer: Offer | None = None
         self._noise = noise.Handshake(_prologue(FORMAT), static, server, ephemeral=ephemeral)
 
     def initiation(self, offer: Offer, path: int) -> bytes:
         """The datagram. Call it once."""
+        self._offer = offer
         fields = _fields(
             (Field.VERSIONS, bytes(offer.versions)),
             (Field.CIPHERS, bytes(offer.ciphers)),
             (Field.RUN, offer.run),
             (Field.STREAMS, offer.streams.to_bytes(2, "big")),
+            (Field.SEQUENCE, offer.sequence.to_bytes(8, "big")),
+            (Field.NUMBER, self.number.to_bytes(4, "big")),
         )
         room = INITIATION - HEAD - _FIXED - noise.FIRST_OVERHEAD - MAC
         message = self._noise.write_first(_padded(fields, room))
@@ -132,9 +145,18 @@ class Initiator:
         except NoiseError as error:
             raise OtherKeysError(str(error)) from None
         answer = _answer(payload)
+        self._check(answer)
         send, receive = attempt.split()
-        number = _session_number(datagram)
+        number = _session_number(datagram, payload)
         return answer, Keys(send, receive, answer.cipher, answer.version), number
+
+    def _check(self, answer: Answer) -> None:
+        """What was offered, and nothing else, may be chosen: a cipher that is not configured is not used."""
+        assert self._offer is not None
+        if answer.cipher not in self._offer.ciphers:
+            raise HandshakeError("a cipher that was not offered")
+        if not self._offer.versions[0] <= answer.version <= self._offer.versions[1]:
+            raise HandshakeError("a version that was not offered")
 
 
 class Responder:
@@ -148,28 +170,26 @@ class Responder:
         self._noise: noise.Handshake | None = None
         self.client = b""
         """The client's static public key, after `read`: the caller decides whether it is known."""
-        self.fresh = b""
-        """The client's ephemeral public key: the caller decides whether it was seen before."""
         self.number = 0
         """The client's number of the session."""
 
     def read(self, datagram: bytes) -> Offer:
         """Raises HandshakeError."""
         message = _checked(datagram, self._public, _FIXED)
-        handshake = noise.Handshake(_prologue(datagram[HEAD]), self._static, ephemeral=self._ephemeral)
         if datagram[HEAD : HEAD + _FIXED] != bytes([FORMAT]) + bytes(_FIXED - 1):
             raise HandshakeError(f"handshakes of version {datagram[HEAD]} are not known here")
+        handshake = noise.Handshake(_prologue(FORMAT), self._static, ephemeral=self._ephemeral)
         try:
             payload = handshake.read_first(message)
         except NoiseError as error:
             raise HandshakeError(str(error)) from None
-        assert handshake.remote_static is not None and handshake.remote_ephemeral is not None
-        self._noise, self.client, self.fresh = handshake, handshake.remote_static, handshake.remote_ephemeral
-        self.number = _session_number(datagram)
+        assert handshake.remote_static is not None
+        self._noise, self.client = handshake, handshake.remote_static
+        self.number = _session_number(datagram, payload)
         return _offer(payload)
 
     def response(self, answer: Answer, psk: bytes, number: int, path: int) -> tuple[bytes, Keys]:
-        """(datagram, keys). `number`: what the client will call this session by."""
+        """(datagram, keys). `number`: what the client will call this session by. Raises HandshakeError."""
         assert self._noise is not None
         fields = _fields(
             (Field.VERSIONS, bytes((answer.version, answer.newest))),
@@ -177,13 +197,17 @@ class Responder:
             (Field.RUN, answer.run),
             (Field.STREAMS, answer.streams.to_bytes(2, "big")),
             (Field.MTU, answer.mtu.to_bytes(2, "big")),
+            (Field.NUMBER, number.to_bytes(4, "big")),
             *((Field.CLIENT4 if len(a) == 5 else Field.CLIENT6, a) for a in answer.client),
             *((Field.SERVER, a) for a in answer.server),
         )
         message = self._noise.write_second(fields, psk)
         head = pack_head(self.number, Kind.RESPONSE, path, number)
         send, receive = self._noise.split()
-        return _with_mac(head + message, self.client), Keys(send, receive, answer.cipher, answer.version)
+        datagram = _with_mac(head + message, self.client)
+        if len(datagram) not in _RESPONSES:
+            raise HandshakeError("more inner addresses than a response has room for")
+        return datagram, Keys(send, receive, answer.cipher, answer.version)
 
 
 def addressed(datagram: bytes, public: bytes) -> bool:
@@ -222,19 +246,19 @@ def _with_mac(data: bytes, recipient: bytes) -> bytes:
 
 
 def _checked(datagram: bytes, own: bytes, fixed: int) -> bytes:
-    """The message of a datagram whose mac is right."""
-    if len(datagram) < HEAD + fixed + noise.SECOND_OVERHEAD + MAC or len(datagram) > 2 * INITIATION:
+    """The message of a datagram of the right length whose mac is right."""
+    if len(datagram) not in (_INITIATIONS if fixed else _RESPONSES):
         raise HandshakeError("of no length that a handshake has")
     if not hmac.compare_digest(datagram[-MAC:], _mac(datagram[:-MAC], own)):
         raise HandshakeError("not for us")
     return datagram[HEAD + fixed : -MAC]
 
 
-def _session_number(datagram: bytes) -> int:
-    """The sender's own number of the session."""
+def _session_number(datagram: bytes, payload: bytes) -> int:
+    """The sender's own number of the session. The head's alone could be anybody's: its mac takes no secret."""
     number = unpack_head(datagram).counter
-    if number >> 32:
-        raise HandshakeError("a session's number of more than 32 bits")
+    if number != int.from_bytes(_number(dict(_read_fields(payload)), Field.NUMBER, 4), "big"):
+        raise HandshakeError("a session's number that was changed on the way")
     return number
 
 
@@ -272,7 +296,8 @@ def _offer(payload: bytes) -> Offer:
     found = dict(_read_fields(payload))
     low, high = _number(found, Field.VERSIONS, 2)
     run, streams = _number(found, Field.RUN, 8), _number(found, Field.STREAMS, 2)
-    return Offer((low, high), tuple(found.get(Field.CIPHERS, b"")), run, int.from_bytes(streams, "big"))
+    sequence = int.from_bytes(_number(found, Field.SEQUENCE, 8), "big")
+    return Offer((low, high), tuple(found.get(Field.CIPHERS, b"")), run, int.from_bytes(streams, "big"), sequence)
 
 
 def _answer(payload: bytes) -> Answer:
@@ -280,6 +305,8 @@ def _answer(payload: bytes) -> Answer:
     found = dict(fields)
     version, newest = _number(found, Field.VERSIONS, 2)
     run, streams, mtu = _number(found, Field.RUN, 8), _number(found, Field.STREAMS, 2), _number(found, Field.MTU, 2)
+    if int.from_bytes(mtu, "big") < LEAST_MTU:
+        raise HandshakeError("an MTU that no device takes")
     client = [(4, value) for kind, value in fields if kind == Field.CLIENT4]
     client += [(16, value) for kind, value in fields if kind == Field.CLIENT6]
     server = tuple(value for kind, value in fields if kind == Field.SERVER)
@@ -290,9 +317,7 @@ def _answer(payload: bytes) -> Answer:
     try:
         cipher = Cipher(_number(found, Field.CIPHERS, 1)[0])
     except ValueError:
-        raise HandshakeError("a cipher that was not offered") from None
-    if not VERSIONS[0] <= version <= VERSIONS[1]:
-        raise HandshakeError("a version that was not offered")
+        raise HandshakeError("a cipher that is not known here") from None
     return Answer(
         version=version,
         newest=newest,

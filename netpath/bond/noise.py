@@ -52,7 +52,8 @@ class Handshake:
         """The responder has it from the first message."""
         self.remote_ephemeral: bytes | None = None
         self._static = static
-        self._ephemeral = ephemeral or X25519PrivateKey.generate()
+        self._ephemeral = ephemeral
+        """Made when it is first sent: a responder has nothing to send to who is refused."""
         self._key: bytes | None = None
         self._nonce = 0
         # A name longer than the hash is hashed (5.2, InitializeSymmetric).
@@ -63,8 +64,8 @@ class Handshake:
     def write_first(self, payload: bytes) -> bytes:
         """e, es, s, ss."""
         assert self.remote_static is not None
-        message = self._write_ephemeral()
-        self._mix_key(_dh(self._ephemeral, self.remote_static))
+        ephemeral, message = self._write_ephemeral()
+        self._mix_key(_dh(ephemeral, self.remote_static))
         message += self._seal(public_bytes(self._static))
         self._mix_key(_dh(self._static, self.remote_static))
         return message + self._seal(payload)
@@ -83,9 +84,9 @@ class Handshake:
     def write_second(self, payload: bytes, psk: bytes) -> bytes:
         """e, ee, se, psk."""
         assert self.remote_ephemeral is not None and self.remote_static is not None
-        message = self._write_ephemeral()
-        self._mix_key(_dh(self._ephemeral, self.remote_ephemeral))
-        self._mix_key(_dh(self._ephemeral, self.remote_static))
+        ephemeral, message = self._write_ephemeral()
+        self._mix_key(_dh(ephemeral, self.remote_ephemeral))
+        self._mix_key(_dh(ephemeral, self.remote_static))
         self._mix_psk(psk)
         return message + self._seal(payload)
 
@@ -94,7 +95,7 @@ class Handshake:
         if len(message) < SECOND_OVERHEAD:
             raise NoiseError("a second message that is too short")
         self._read_ephemeral(message[:KEY])
-        assert self.remote_ephemeral is not None
+        assert self.remote_ephemeral is not None and self._ephemeral is not None
         self._mix_key(_dh(self._ephemeral, self.remote_ephemeral))
         self._mix_key(_dh(self._static, self.remote_ephemeral))
         self._mix_psk(psk)
@@ -105,11 +106,12 @@ class Handshake:
         first, second = _hkdf(self._chaining, b"", 2)
         return (first, second) if self.initiator else (second, first)
 
-    def _write_ephemeral(self) -> bytes:
-        public = public_bytes(self._ephemeral)
+    def _write_ephemeral(self) -> tuple[X25519PrivateKey, bytes]:
+        ephemeral = self._ephemeral = self._ephemeral or X25519PrivateKey.generate()
+        public = public_bytes(ephemeral)
         self._mix_hash(public)
         self._mix_key(public)  # 9.2: with a preshared key, ephemeral keys are mixed in
-        return public
+        return ephemeral, public
 
     def _read_ephemeral(self, public: bytes) -> None:
         self.remote_ephemeral = public

@@ -19,7 +19,7 @@ from netpath.bond.rate import Rate
 from netpath.bond.receiver import Receiver
 from netpath.bond.schedule import Scheduler
 from netpath.bond.sender import Sender, Train
-from netpath.bond.session import Session
+from netpath.bond.session import ExpiredError, Session
 from netpath.bond.wire import HEAD, TAG
 
 KEPT = 8 * 1024 * 1024
@@ -125,7 +125,7 @@ class Peer:
         """Authentic plaintexts of one batch. `address`: None when newer ones came before."""
         known = path.address
         if address is not None and (address != known.proven or known.candidate is not None):
-            known.arrived(address, newest=True)
+            known.arrived(address, newest=session is self.session)
         count = len(plaintexts)
         path.received += count
         path.received_bytes += sum(map(len, plaintexts)) + count * (HEAD + TAG + path.overhead)
@@ -142,7 +142,7 @@ class Peer:
         """An authentic plaintext that `session` has opened."""
         path.arrived(len(plaintext) + HEAD + TAG + path.overhead, now)
         if address is not path.address.proven:
-            path.address.arrived(address, newest=True)
+            path.address.arrived(address, newest=session is self.session and session.advanced)
         if plaintext[0] >= Type.PACKET << 4:
             self._data(path, plaintext, now)
             return
@@ -175,7 +175,8 @@ class Peer:
     ) -> None:
         match frame:
             case Heartbeat():
-                path.address.returned(frame.returned, address)
+                if path.address.returned(frame.returned, address):
+                    path.largest_probe = 0
                 came_up = path.beat(frame, now)
                 path.brought = max(path.brought, self.receiver.count(frame.number))
                 if path.observed is not None:
@@ -186,6 +187,8 @@ class Peer:
                     self._choose(now)
             case Probe():
                 path.largest_probe = max(path.largest_probe, frame.size)
+            case Rekey() | Bye() if session is not self.session:
+                pass  # somebody held it back: what it is about is over
             case Rekey():
                 self.wants_keys = True
             case Bye(reason=Reason.NO_PATH):
@@ -306,7 +309,9 @@ class Peer:
 
     def _reported(self, number: int, highest: int) -> None:
         """The peer has seen counter `highest`: what was sent until then has arrived or is lost."""
-        kept = self._kept[number]
+        kept = self._kept.get(number)
+        if kept is None:
+            return  # a BYE of this path came in the same plaintext
         trains = kept.trains
         while trains and trains[0][0] <= highest:
             kept.size -= sum(map(len, trains.popleft()[1]))
@@ -320,5 +325,8 @@ class Peer:
         kept.trains.clear()
         kept.size = 0
         self._use([path for path in self.paths.values() if path.number != number and path.usable(now)])
-        self._again += self._noted(self.sender.again(frames, self.session, now), now)
+        try:
+            self._again += self._noted(self.sender.again(frames, self.session, now), now)
+        except ExpiredError:
+            return  # `tick` and `packet` say so; what comes in must not
         self.sent_again += len(frames)

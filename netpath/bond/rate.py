@@ -36,6 +36,8 @@ LEAST = 8_000.0
 MOST = 4e9
 HOLD = 2.0
 MEMORY = 30.0
+REPORTS = 4096
+"""Of that time, at most: a faulty peer may send more than it should."""
 BUSY = 0.85
 """Part of the rate that must have been asked for, or a report says nothing of the capacity."""
 HALF = 0.5
@@ -89,7 +91,7 @@ class Rate:
         """What the bottleneck carries, once that was seen."""
         self.delay = 0.0
         """Seconds that the last report's datagrams waited, beyond the least."""
-        self._least: deque[tuple[float, float]] = deque()
+        self._least: deque[tuple[float, float]] = deque(maxlen=REPORTS)
         """(time, delay): candidates for the least of the last MEMORY seconds, ascending in both."""
         self._doubling = True
         """Whether nothing is known of the capacity yet."""

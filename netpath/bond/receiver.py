@@ -12,12 +12,14 @@ from netpath.bond.fec import CODEC
 from netpath.bond.fec.groups import Decoder
 from netpath.bond.frames import FrameError, Type
 from netpath.bond.reorder import Reorder
-from netpath.bond.replay import ReplayWindow
+from netpath.bond.replay import WINDOW, ReplayWindow
 from netpath.bond.slices import NEEDS_CSUM, VNET
 
 TIMEOUT = 0.1
 """Seconds that a frame waits for earlier ones of its flow until more is known of the paths."""
 _SLICE = Type.SLICE
+_KNOWN = 0xE8
+"""Bits of the first byte that are the same in all PACKETs and SLICEs."""
 _PLAIN = bytes(VNET.size)
 _SHORTEST = 20
 """Bytes of the smallest IP packet."""
@@ -44,11 +46,11 @@ class Receiver:
         self.decoder = Decoder(CODEC)
         self.highest = -1
         """The highest number that came, as a count that does not wrap."""
-        self._copies = ReplayWindow()
+        self._copies = ReplayWindow(WINDOW)
 
     def frame(self, frame: bytes, now: float) -> int:
         """A data frame, whole. Its number, as a count that does not wrap; -1: it was faulty, or here before."""
-        if len(frame) < HEADER + 1:
+        if len(frame) < HEADER + 1 or frame[0] & _KNOWN != Type.PACKET << 4:
             self.counts.faulty += 1
             return -1
         value = int.from_bytes(frame[:HEADER], "big")
@@ -89,6 +91,7 @@ class Receiver:
                 and stream is not None
                 and stream.end == order == expected[flow]
                 and stream.parts
+                and stream.head is not None  # those without are counted by `add`
                 and flow not in gaps
                 and highest >= 0
             ):
@@ -154,7 +157,7 @@ class Receiver:
         self._all(self.order.reset())
         self.assembler.forget()
         self.highest = -1
-        self._copies = ReplayWindow()
+        self._copies = ReplayWindow(WINDOW)
         self.decoder = Decoder(CODEC, self.decoder.patience)
 
     def _all(self, frames: Sequence[bytes]) -> None:
@@ -166,17 +169,16 @@ class Receiver:
             value = int.from_bytes(frame[1:6], "big")
             self.assembler.add(value & 0xFFFF, value >> 16, frame)
             return
-        vnet, at = _PLAIN, HEADER
+        vnet, at = _PLAIN, HEADER + 2 if frame[0] & PARTIAL else HEADER
+        if len(frame) - at < _SHORTEST or frame[at] >> 4 not in (4, 6):
+            self.counts.faulty += 1
+            return
         if frame[0] & PARTIAL:
-            at += 2
             start, offset = frame[HEADER], frame[HEADER + 1]
             if start + offset + 2 > len(frame) - at:
                 self.counts.faulty += 1
                 return
             vnet = VNET.pack(NEEDS_CSUM, 0, 0, 0, start, offset)
-        if len(frame) - at < _SHORTEST or frame[at] >> 4 not in (4, 6):
-            self.counts.faulty += 1
-            return
         self._count_and_write([vnet, memoryview(frame)[at:]])
 
     def _count_and_write(self, buffers: Sequence[bytes | memoryview]) -> None:

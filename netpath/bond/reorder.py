@@ -9,6 +9,7 @@ under way.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
 from netpath.bond.dataframes import FLOWS, NUMBERS, ORDERS
@@ -22,13 +23,17 @@ _HALF_ORDERS, _HALF_NUMBERS = ORDERS // 2, NUMBERS // 2
 class _Gap(Generic[T]):
     """A flow in which something is missing."""
 
-    __slots__ = ("first", "waiting")
+    __slots__ = ("base", "first", "heap", "waiting")
 
-    def __init__(self, first: int) -> None:
+    def __init__(self, expected: int) -> None:
+        self.base = expected
+        """The order that was missing first."""
         self.waiting: dict[int, tuple[float, int, T | None]] = {}
         """Order -> (when it came, its number, the item; None: delivered already)."""
-        self.first = first
-        """The order of the earliest frame that waits: looked for only when that one goes."""
+        self.heap: list[int] = []
+        """How far after `base` each of them is: holes must not make the search for the next one costly."""
+        self.first = expected
+        """The order of the earliest frame that waits."""
 
 
 class Reorder(Generic[T]):
@@ -64,9 +69,10 @@ class Reorder(Generic[T]):
             return (item,)
         gap = self.gaps.get(flow)
         if gap is None:
-            gap = self.gaps[flow] = _Gap(order)
-        elif ahead < (gap.first - expected) % ORDERS:
-            gap.first = order
+            gap = self.gaps[flow] = _Gap(expected)
+        if order not in gap.waiting:
+            heappush(gap.heap, (order - gap.base) % ORDERS)
+            gap.first = (gap.base + gap.heap[0]) % ORDERS
         gap.waiting[order] = now, number, None if loose else item
         ready: list[T] = [item] if loose else []
         if order == expected:
@@ -120,9 +126,13 @@ class Reorder(Generic[T]):
         while (found := waiting.pop(order, None)) is not None:
             if found[2] is not None:
                 ready.append(found[2])
+            heappop(gap.heap)
             order = (order + 1) % ORDERS
         self.next[flow] = order
-        if waiting:
-            gap.first = min(waiting, key=lambda found: (found - order) % ORDERS)
-        else:
+        if not waiting:
             del self.gaps[flow]
+            return
+        if (order - gap.base) % ORDERS >= _HALF_ORDERS // 2:  # or they would come round
+            gap.heap = sorted((found - order) % ORDERS for found in waiting)
+            gap.base = order
+        gap.first = (gap.base + gap.heap[0]) % ORDERS

@@ -128,7 +128,7 @@ class Sender:
             return []
         size = WIRE_HEAD + HEADER + len(extra) + len(packet) + TAG
         paths = self.scheduler.split(1, size + 28, now)
-        if len(paths) > 1:
+        if self.scheduler.mode is Mode.REDUNDANT:  # by one path alone, too: it may be sent again
             first |= COPY
         frame = self._next_header(first, flow, 1).to_bytes(HEADER, "big") + extra + packet
         trains = [self._train(path, [frame], size, session, now) for path, _ in paths]
@@ -139,7 +139,7 @@ class Sender:
         count, start = head.slices, len(head.headers)
         segment = WIRE_HEAD + HEADER + TAG + min(head.size, head.total + head.overhead)
         paths = self.scheduler.split(count, segment + 28, now)
-        redundant = self.scheduler.mode is Mode.REDUNDANT and len(paths) > 1
+        redundant = self.scheduler.mode is Mode.REDUNDANT
         frames = self._frames(head, packet, start, flow, SLICE | (COPY if redundant else 0))
         if redundant:
             trains = [self._train(path, frames, segment, session, now) for path, _ in paths]

@@ -9,7 +9,18 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from netpath.bond import noise
-from netpath.bond.handshake import NO_PSK, VERSIONS, Answer, Cipher, HandshakeError, Responder, addressed, agreed
+from netpath.bond.handshake import (
+    NO_PSK,
+    VERSIONS,
+    Answer,
+    Cipher,
+    HandshakeError,
+    Offer,
+    Responder,
+    addressed,
+    agreed,
+)
+from netpath.bond.replay import OnceOnly
 from netpath.bond.session import Session
 
 LINGER = 10.0
@@ -17,8 +28,8 @@ PENDING_TIME = 10.0
 """Seconds for which a session to be waits for its first data datagram."""
 PENDING = 8
 """Sessions to be of one client."""
-REMEMBERED = 64
-"""Ephemeral keys of a client: none of them begins a session twice."""
+RUNS = 64
+"""Of a client, of which is known what initiations came: none is answered twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +58,8 @@ class Standing:
     """Session's number -> the client's run."""
     run: bytes = b""
     """Of the current session."""
-    seen: dict[bytes, None] = field(default_factory=dict)
+    seen: dict[bytes, OnceOnly] = field(default_factory=dict)
+    """Run -> its initiations. The one that was used last is the last."""
     own_run: bytes = b""
     """Our run as this client is told it; empty: that of the process."""
     unconfirmed: int = 0
@@ -108,15 +120,12 @@ class ServerSessions:
                 self.strangers += 1
                 self.stranger = responder.client
                 raise HandshakeError("a client that is not known here")
-            if responder.fresh in standing.seen:
-                raise HandshakeError("an initiation that was here before")
             version, cipher = agreed(offer, self._ciphers)
+            if not _first(standing, offer):
+                raise HandshakeError("an initiation that was here before")
         except HandshakeError:
             self.rejected += 1
             return None
-        standing.seen[responder.fresh] = None
-        if len(standing.seen) > REMEMBERED:
-            del standing.seen[next(iter(standing.seen))]
         self._forget_pending(standing, now)
         number = self._new_number()
         client = standing.client
@@ -130,7 +139,11 @@ class ServerSessions:
             client=client.addresses,
             server=self._addresses,
         )
-        response, keys = responder.response(answer, client.psk, number, path)
+        try:
+            response, keys = responder.response(answer, client.psk, number, path)
+        except HandshakeError:
+            self.rejected += 1
+            return None
         session = Session(keys, number, responder.number, now)
         if not standing.unconfirmed:
             standing.unconfirmed_since = now
@@ -159,6 +172,11 @@ class ServerSessions:
         """
         if session.number not in standing.pending:
             return False
+        # Who holds back the first datagram of an older handshake must not bring that back later.
+        for older in list(standing.pending.values()):
+            if older is session:
+                break
+            self._remove(standing, older)
         del standing.pending[session.number]
         if standing.previous is not None:
             self._remove(standing, standing.previous)
@@ -214,3 +232,12 @@ class ServerSessions:
             number = int.from_bytes(self._random(4), "big")
             if number and number not in self._sessions:
                 return number
+
+
+def _first(standing: Standing, offer: Offer) -> bool:
+    """Whether this initiation was not here before; from now on it is known."""
+    seen = standing.seen.pop(offer.run, None) or OnceOnly()
+    standing.seen[offer.run] = seen
+    if len(standing.seen) > RUNS:
+        del standing.seen[next(iter(standing.seen))]
+    return seen.enter(offer.sequence)

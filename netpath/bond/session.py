@@ -16,6 +16,8 @@ SEND_TIME = 180.0
 OPEN_TIME = 190.0
 REKEY_DATAGRAMS = 1 << 32
 REKEY_BYTES = 1 << 40
+MOST_PATHS = 128
+"""Numbers of paths of which replays are kept apart: the peer's, who is authentic, but may be faulty."""
 _AEADS: dict[Cipher, type[AESGCM] | type[ChaCha20Poly1305]] = {
     Cipher.AES256_GCM: AESGCM,
     Cipher.CHACHA20_POLY1305: ChaCha20Poly1305,
@@ -38,6 +40,8 @@ class Session:
         self.born = now
         self.confirmed = False
         """Whether the peer has shown that it has the keys too."""
+        self.advanced = False
+        """Whether the last datagram that was opened had a higher counter than all of its path before."""
         self.datagrams = 0
         """Sealed, of all paths."""
         self.bytes = 0
@@ -82,12 +86,15 @@ class Session:
         window = self._windows.get(path)
         if (window is not None and not window.fresh(counter)) or now - self.born > OPEN_TIME:
             return None
+        if len(datagram) < LEAST or (window is None and len(self._windows) >= MOST_PATHS):
+            return None
         try:
             plaintext = self._open(datagram[:HEAD], datagram[HEAD:], None)
         except InvalidTag:
             return None
         if window is None:  # only now: numbers of paths that a stranger invents must not fill the memory
             window = self._windows[path] = ReplayWindow()
+        self.advanced = counter > window.highest
         window.enter(counter)
         self.confirmed = True
         return plaintext
@@ -106,10 +113,10 @@ class Session:
         new = window is None
         if window is None:
             window = ReplayWindow()
+        before = window.highest
         opening, size, refused = self._open, len(data), 0
         found: list[bytes] = []
-        late = now - self.born > OPEN_TIME
-        before = window.highest
+        late = now - self.born > OPEN_TIME or (new and len(self._windows) >= MOST_PATHS)
         while at < size:
             end = at + segment
             if end > size:

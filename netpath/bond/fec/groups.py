@@ -205,7 +205,8 @@ class Decoder:
     def add(self, number: int, frame: bytes) -> bool:
         """A data frame came; False: it was recovered before. The object is kept, so nobody may change it."""
         new = self._new
-        new[number] = frame
+        if len(frame) <= LONGEST:
+            new[number] = frame
         if len(new) >= self._limit:
             self._turn()
         return number not in self._recovered and number not in self._recovered_before

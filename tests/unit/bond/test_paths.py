@@ -206,3 +206,12 @@ def test_large_datagrams_that_vanish_make_them_smaller() -> None:
         assert not search.vanished(True)
     assert search.vanished(True)
     assert search.size == BASE
+
+
+def test_a_token_that_has_proved_an_address_does_nothing_more() -> None:
+    address = PeerAddress(Random(1).randbytes)
+    address.arrived("198.51.100.7:4000", newest=True)
+    ((_, token),) = address.targets()
+    assert address.returned(token, "198.51.100.7:4000")
+    assert not address.returned(token, None)
+    assert address.proven == "198.51.100.7:4000"
