@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio  # noqa: F401  (before `netpath.lean` can: tests of this process want it with TLS)
 import subprocess
 from collections.abc import Generator, Sequence
 from pathlib import Path
