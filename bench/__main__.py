@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import datapath, displays, document, failover, fuzz, load, repairs, resident, scrape, switch, ubus
+from bench import bond, datapath, displays, document, failover, fuzz, load, repairs, resident, scrape, switch, ubus
 from bench.figure import Figure, Missing, Row, plain
 from netpath.lab import LabError
 
@@ -28,6 +28,7 @@ MEASUREMENTS: Mapping[str, tuple[str, Callable[[bool], Sequence[Figure]]]] = {
     "datapath": ("cost of a packet", datapath.measure),
     "repairs": ("the bond's repairs of lost datagrams", repairs.measure),
     "fuzz": ("datagrams that nobody should send", fuzz.measure),
+    "bond": ("the bond", bond.measure),
     "displays": ("UDP server of the monitor", displays.measure),
     "ubus": ("status through rpcd", ubus.measure),
     "scrape": ("cost of a scrape of /metrics", scrape.measure),

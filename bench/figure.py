@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-HEADINGS = ("what", "at most", "measured: median (least-most, runs)", "ratio", "budget")
+HEADINGS = ("what", "promised", "measured: median (least-most, runs)", "ratio", "budget")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +22,28 @@ class Figure:
     worst: bool = False
     """Judge the greatest value instead of the median."""
     note: str = ""
+    at_least: bool = False
+    """The more the better: the budget is the least that is promised, not the most."""
 
     @property
     def judged(self) -> float:
-        return max(self.values) if self.worst else statistics.median(self.values)
+        if self.worst:
+            return min(self.values) if self.at_least else max(self.values)
+        return statistics.median(self.values)
 
     @property
     def met(self) -> bool | None:
         """None without a budget."""
-        return None if self.budget is None else self.judged <= self.budget
+        if self.budget is None:
+            return None
+        return self.judged >= self.budget if self.at_least else self.judged <= self.budget
 
     def cells(self) -> tuple[str, ...]:
         """Texts for the columns of HEADINGS."""
         ratio = f"{self.judged / self.budget:.2f}" if self.budget else "-"
         verdict = {None: "-", True: "met", False: "missed"}[self.met]
-        budget = "-" if self.budget is None else f"{short(self.budget)} {self.unit}".strip()
+        bound = "at least" if self.at_least else "at most"
+        budget = "-" if self.budget is None else f"{bound} {short(self.budget)} {self.unit}".strip()
         return (self.what, budget, self._measured(), ratio, verdict)
 
     def _measured(self) -> str:
