@@ -48,6 +48,8 @@ class Served:
         self.since = now
         """When it came, or went."""
         self.due = 0.0
+        self.changed: float | None = None
+        """When its inner addresses changed: the next handshake after that tells it, and is asked for until it comes."""
         self.rates = status.Rates()
         self.problem: str | None = None
         self.spoofed = 0

@@ -179,6 +179,8 @@ class Server(Engine[Served]):
             self._count()
         assert served.peer is not None
         served.peer.use(session)
+        if served.changed is not None and session.born > served.changed:
+            served.changed = None
         served.problem = None
         self._alarm(served, now)
 
@@ -238,7 +240,8 @@ class Server(Engine[Served]):
         if peer.due(now) <= now:
             try:
                 datagrams, trains = peer.tick(now)
-                if peer.session is not None and peer.session.worn(now):
+                # Again and again: it may be lost, or come by keys that the client has just replaced.
+                if served.changed is not None or (peer.session is not None and peer.session.worn(now)):
                     datagrams += peer.tell(Rekey(), now)
             except ExpiredError:
                 peer.session = None
@@ -316,7 +319,8 @@ class Server(Engine[Served]):
                 addresses = served.settings.addresses != client.addresses
                 served.configure(client, now)
                 if addresses and served.peer is not None:
-                    self._ask_for_keys(served.peer, now)
+                    served.changed = now
+                    self._alarm(served, now)
             served.forward = settings.forward
             self._served[client.public_key] = served
         entries: list[tuple[str, object]] = [(inner.host(address), _OURS) for address in settings.inner]
@@ -340,13 +344,6 @@ class Server(Engine[Served]):
 
     def _owner(self, address: bytes) -> object:
         return self._table.owner(address)
-
-    def _ask_for_keys(self, peer: Peer, now: float) -> None:
-        """The next handshake tells the client its new addresses."""
-        try:
-            self.send(peer, peer.tell(Rekey(), now), [], now)
-        except ExpiredError:
-            peer.session = None
 
     def _hang_up(self, now: float) -> None:
         """SIGHUP."""
