@@ -26,6 +26,8 @@ TRAIN = 60_000
 SEGMENTS = 64
 """Datagrams of one send (UDP_MAX_SEGMENTS of kernels before 6.9)."""
 LARGEST = 65536
+SINGLE = 2048
+"""Bytes of a datagram that came alone; more is a jumbo one, or several."""
 OVERHEAD = {socket.AF_INET: 28, socket.AF_INET6: 48}
 """Bytes of IP and UDP header."""
 _TRANSIENT = {
@@ -62,7 +64,9 @@ class Batch(NamedTuple):
     local: bytes
     """The own address that it was sent to, as `Link.send` takes it."""
     at: float
-    """Monotonic time at which the kernel had it: the time until it is read is none of the path's."""
+    """Monotonic time at which the kernel had (the last of) it: the time until it is read is none of the path's."""
+    begin: int
+    """Where it stands in the link's buffer."""
 
 
 class Link:
@@ -109,8 +113,11 @@ class Link:
         except OSError:
             sock.close()
             raise
-        self._buffer = bytearray(LARGEST)
+        # The largest read may begin behind as many single ones as are put together.
+        self._buffer = bytearray((SEGMENTS + 1) * SINGLE + LARGEST)
         self._view = memoryview(self._buffer)
+        self._ahead: Batch | None = None
+        """Read already, but no part of the batch before it."""
         self.lost = 0
         """Sends that the kernel refused."""
         self.error: int | None = None
@@ -153,10 +160,36 @@ class Link:
         return socket.IPPROTO_IPV6, _IPV6_PKTINFO, local
 
     def receive(self) -> Batch | None:
-        """What has come; None: nothing (more). Errors that ICMP brought are skipped. Raises OSError."""
+        """What has come; None: nothing (more). Errors that ICMP brought are skipped. Raises OSError.
+
+        Where the kernel does not put datagrams together (UDP_GRO), they are read until another sender's or size comes:
+        all that follows costs a batch, not a datagram.
+        """
+        first, self._ahead = self._ahead or self._read(0), None
+        if first is None or first.segment != len(first.data) or first.segment > SINGLE:
+            return first
+        total, last = len(first.data), first
+        if first.begin:  # what was read too much before
+            self._view[:total] = bytes(first.data)
+        for _ in range(SEGMENTS):
+            found = self._read(total)
+            if found is None:
+                break
+            size = len(found.data)
+            if found.segment != size or size > first.segment or found[2:4] != first[2:4]:
+                self._ahead = found
+                break
+            total += size
+            last = found
+            if size < first.segment:
+                break
+        return Batch(self._view[:total], first.segment, first.address, first.local, last.at, 0)
+
+    def _read(self, begin: int) -> Batch | None:
+        """One read, into the buffer from `begin` on."""
         while True:
             try:
-                count, control, _, address = self.sock.recvmsg_into([self._buffer], 128)
+                count, control, _, address = self.sock.recvmsg_into([self._view[begin:]], 128)
             except BlockingIOError:
                 return None
             except OSError as error:
@@ -179,7 +212,7 @@ class Link:
                 elif level == socket.IPPROTO_IPV6 and kind == _IPV6_PKTINFO:
                     # The device matters to link-local addresses only; elsewhere the way back is the routes' choice.
                     local = data[:20] if data[:2] == _LINK_LOCAL else data[:16] + bytes(4)
-            return Batch(self._view[:count], segment or 1, address, local, at)
+            return Batch(self._view[begin : begin + count], segment or 1, address, local, at, begin)
 
 
 def listening(addresses: Sequence[str], port: int, ports: int) -> list[Link]:
