@@ -48,7 +48,8 @@ class Daemon:
         self._parts: dict[Key, Part] = {}
         self._hub = Hub()
         self._history = History()
-        self._tools = Tools(self._hub, Tracker(where.socket), self.reply, log, StateDir(where.state_dir))
+        state = StateDir(where.state_dir)
+        self._tools = Tools(self._hub, Tracker(where.socket), self.reply, log, state, where.bond_dir)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from netpath.monitor.health import Status
@@ -43,6 +44,8 @@ class Tools:
     log: Log
     state: StateDir
     """Where a notifier keeps what it has not delivered yet."""
+    bonds: Path
+    """Directory of bonds' sockets."""
 
 
 def wanted(monitor: Monitor, nft_table: str) -> dict[Key, tuple[Settings, Retry]]:
@@ -123,7 +126,8 @@ class Part:
         elif isinstance(settings, Notify):
             made = module.Notifier(settings, tools.tracker, tools.log, tools.state)
         else:
-            made = module.MetricsServer(settings[0], tools.tracker, tools.own, settings[1], tools.log)
+            listener, table = settings
+            made = module.MetricsServer(listener, tools.tracker, tools.own, table, tools.log, bonds=tools.bonds)
         return made
 
     def _report(self, reading: Reading) -> None:

@@ -9,15 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from netpath.kernel import nftdump
 from netpath.monitor.metrics.counts import Counts
 from netpath.monitor.metrics.rulenames import RuleNames
-from netpath.monitor.tracker import Tracker, TrackerError
+from netpath.monitor.tracker import NotRunningError, Tracker, TrackerError
+from netpath.paths import BOND_SOCKET
 
 TRACKER_TIME = 4.0
 """Seconds for all answers of the tracker together: Prometheus itself gives up after 10 s."""
+BOND_TIME = 2.0
+"""Seconds for the answer of a bond."""
+MOST_BONDS = 16
 PAGE = 8
 """Policies asked for at once: with 252 members in each the reply stays below what the tracker gives (768 KiB)."""
 
@@ -48,6 +53,8 @@ class Facts:
     """Packets and bytes, both families together."""
     unmatched: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Family -> packets and bytes that no rule matched."""
+    bonds: list[Row] = field(default_factory=list)
+    """Replies of bonds (docs/bond.md)."""
     failed: dict[str, str] = field(default_factory=dict)
     """Subject -> why nothing is known of it."""
 
@@ -55,12 +62,16 @@ class Facts:
 class Reader:
     """Reads facts; remembers what need not be asked each time."""
 
-    def __init__(self, tracker: Tracker, own: Callable[[], Row], nft_table: str, counts: Counts) -> None:
+    def __init__(
+        self, tracker: Tracker, own: Callable[[], Row], nft_table: str, counts: Counts, bonds: Path | None
+    ) -> None:
+        """`bonds`: the directory of their sockets."""
         self._tracker = tracker
         self._own = own
         self._table = nft_table
         self._names = RuleNames(nft_table)
         self._counts = counts
+        self._bonds = bonds
         self._version: Row | None = None
         self._version_of: int | None = None
         """The process that it is the version of."""
@@ -74,8 +85,9 @@ class Reader:
             "probes": self._read_metrics,
             "policies": self._read_policies,
         }
-        await asyncio.gather(*(self._attempt(facts, subject, read) for subject, read in asked.items()))
-        facts.tracker_up = len(facts.failed) < len(asked)
+        tracker = [self._attempt(facts, subject, read) for subject, read in asked.items()]
+        await asyncio.gather(*tracker, *(self._read_bond(facts, socket) for socket in self._bond_sockets()))
+        facts.tracker_up = len(facts.failed.keys() & asked.keys()) < len(asked)
         if "tracker" in facts.failed:  # one question for both
             facts.failed["members"] = facts.failed["tracker"]
         facts.pid = self._tracker.pid or None if facts.tracker_up else None
@@ -87,6 +99,19 @@ class Reader:
             facts.rules, facts.unmatched = self._names.sums(nftdump.counters(self._table))
         except OSError as error:
             facts.failed["rules"] = f"the counters of table inet {self._table} cannot be read: {error}"
+
+    def _bond_sockets(self) -> list[Path]:
+        """Of bonds that run, or did."""
+        return sorted(self._bonds.glob(f"{BOND_SOCKET}*.sock"))[:MOST_BONDS] if self._bonds is not None else []
+
+    async def _read_bond(self, facts: Facts, socket: Path) -> None:
+        try:
+            async with asyncio.timeout(BOND_TIME):
+                facts.bonds.append(await Tracker(socket).ask("bond"))
+        except NotRunningError:
+            return  # it was killed: its socket is left, and its absence is what there is to tell
+        except (TimeoutError, TrackerError) as error:
+            facts.failed["bonds"] = f"{socket}: {error or 'no answer'}"
 
     async def _attempt(self, facts: Facts, subject: str, read: Callable[[Facts], Awaitable[None]]) -> None:
         try:

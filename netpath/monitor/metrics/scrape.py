@@ -19,6 +19,7 @@ from prometheus_client.core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from netpath.monitor.metrics import (
+    bonds,
     events,
     interfaces,
     members,
@@ -58,6 +59,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "rules": rules,
     "events": events,
     "sources": sources,
+    "bonds": bonds,
     "outputs": outputs,
     "monitor": monitor,
 }

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from netpath.monitor.metrics import http, listener
@@ -28,13 +29,21 @@ class MetricsServer:
     """A Service (`netpath.monitor.readings`)."""
 
     def __init__(
-        self, settings: Listener, tracker: Tracker, own: Callable[[], dict[str, Any]], nft_table: str, log: Log
+        self,
+        settings: Listener,
+        tracker: Tracker,
+        own: Callable[[], dict[str, Any]],
+        nft_table: str,
+        log: Log,
+        *,
+        bonds: Path | None = None,
     ) -> None:
+        """`bonds`: the directory of bonds' sockets."""
         self._settings = settings
         self._tracker = tracker
         self._log = log
         self._counts = Counts()
-        self._reader = Reader(tracker, own, nft_table, self._counts)
+        self._reader = Reader(tracker, own, nft_table, self._counts, bonds)
         self._port = settings.port
         self._scrapes = 0
 

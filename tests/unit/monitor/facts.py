@@ -75,6 +75,22 @@ def member(interface: str, percent: int, status: str = "online", *, is_open: boo
     }
 
 
+def bond(**more: Any) -> dict[str, Any]:
+    """A reply of docs/bond.md: one peer, two paths by one link and one by another that is down."""
+    path = {"link": "dsl", "state": "up", "rtt": 20.0, "loss_out": 5.0, "loss_in": 0.0, "rate": 1e6}
+    peer = {
+        "name": "server",
+        "state": "up",
+        "rx_bytes": 1000,
+        "tx_bytes": 2000,
+        "recovered": 3,
+        "repairs_sent": 4,
+        "given_up": 5,
+        "paths": [path, {**path, "rtt": 30.0, "loss_out": 15.0}, {**path, "link": "lte", "state": "down", "rtt": None}],
+    }
+    return {"name": "vps", "peers": [{**peer, **more}]}
+
+
 def facts(**more: Any) -> Facts:
     counts = Counts()
     for to in ("offline", "connecting", "online", "offline"):
@@ -110,5 +126,6 @@ def facts(**more: Any) -> Facts:
         },
         "rules": {"https": (12, 3456), "rest of it": (0, 0)},
         "unmatched": {"ipv4": (7, 420)},
+        "bonds": [bond()],
     }
     return Facts(OWN, counts, **{**known, **more})

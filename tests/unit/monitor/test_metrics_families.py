@@ -19,7 +19,7 @@ from netpath.monitor.metrics.facts import Facts
 from netpath.monitor.metrics.families import LONGEST_LABEL, Kind, Sheet, gauge
 from netpath.monitor.metrics.scrape import FAMILIES, SUBJECTS, Exposition, all_families
 from tests.monitor.metrics.own import OWN
-from tests.unit.monitor.facts import METRICS, facts, interface, member
+from tests.unit.monitor.facts import METRICS, bond, facts, interface, member
 
 ROOT = Path(__file__).parents[3]
 open_metrics: Any = openmetrics_parser.text_string_to_metric_families
@@ -214,3 +214,19 @@ def test_examples_use_what_is_exported(name: str) -> None:
     used = {*re.findall(r"\bnetpath_[a-z_]+", text)}
     assert used - known == set()
     assert len(used) > 10
+
+
+def test_a_bonds_paths_are_told_by_link() -> None:
+    known = facts()
+    link = {"bond": "vps", "peer": "server", "link": "dsl"}
+    assert value(known, "netpath_bond_up", bond="vps", peer="server") == 1
+    assert value(known, "netpath_bond_bytes_total", bond="vps", peer="server", direction="out") == 2000
+    assert value(known, "netpath_bond_link_paths", **link) == 2
+    assert value(known, "netpath_bond_link_rate_bytes_per_second", **link) == 2e6
+    assert value(known, "netpath_bond_link_round_trip_seconds", **link) == 0.02
+    assert value(known, "netpath_bond_link_loss_ratio", direction="out", **link) == pytest.approx(0.1)
+    gone = {**link, "link": "lte"}
+    assert value(known, "netpath_bond_link_paths", **gone) == 0
+    assert value(known, "netpath_bond_link_round_trip_seconds", **gone) is None
+    down = facts(bonds=[bond(state="connecting", paths=[])])
+    assert value(down, "netpath_bond_up", bond="vps", peer="server") == 0
