@@ -287,8 +287,8 @@ class Client(Engine[None]):
         self._new_peer(now)
 
     def _make_peer(self) -> Peer:
-        settings = self._settings.transport
-        return transport.peer(settings, os.urandom, self._device.write)
+        settings = self._settings
+        return transport.peer(settings.transport, settings.heartbeat, os.urandom, self._device.write)
 
     def _new_peer(self, now: float) -> None:
         """All counting begins anew."""

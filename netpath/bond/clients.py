@@ -72,10 +72,10 @@ class Served:
             burst = max(rate * BURST, LARGEST)
             self._into, self._out = Bucket(rate, burst, now), Bucket(rate, burst, now)
 
-    def begin(self, random: Callable[[int], bytes], settings: Transport, now: float) -> Peer:
+    def begin(self, random: Callable[[int], bytes], settings: Transport, heartbeat: float, now: float) -> Peer:
         """It has come, or begun anew."""
         self.end(now)
-        self.peer = transport.peer(settings, random, self._checked)
+        self.peer = transport.peer(settings, heartbeat, random, self._checked)
         self._valve = Valve(self.peer, now)
         return self.peer
 

@@ -40,9 +40,20 @@ class Path:
     """One path of one session pair."""
 
     def __init__(
-        self, number: int, address: PeerAddress, mtu: MtuSearch, rate: Rate, now: float, *, overhead: int = 28
+        self,
+        number: int,
+        address: PeerAddress,
+        mtu: MtuSearch,
+        rate: Rate,
+        now: float,
+        *,
+        overhead: int = 28,
+        interval: float = INTERVAL,
     ) -> None:
-        """`overhead`: bytes of IP and UDP header of each datagram."""
+        """`overhead`: bytes of IP and UDP header of each datagram. `interval`: between heartbeats while there is little
+        to report; the same at both ends.
+        """
+        self._calm = interval
         self.number = number
         self.overhead = overhead
         self.address = address
@@ -72,7 +83,7 @@ class Path:
         self.heard = now
         """When the last authentic datagram came."""
         self._reported = now
-        self._gap = INTERVAL
+        self._gap = interval
         """Seconds between the peer's heartbeats, smoothed."""
         self._echoes = 0
         self._peer_beat: tuple[int, float] | None = None
@@ -85,7 +96,12 @@ class Path:
         self._incoming = (now, 0, 0, -1)
         """At our last heartbeat: (time, bytes received, datagrams received, highest counter)."""
         self._speed_in = 0.0
-        self._last_beat = -INTERVAL
+        self._last_beat = -interval
+
+    @property
+    def patience(self) -> float:
+        """Seconds of silence after which it is down."""
+        return DOWN / INTERVAL * self._calm
 
     # What the scheduler and the sender want to know.
 
@@ -132,7 +148,7 @@ class Path:
         before, self._report = self._report, frame
         if before is not None and frame.hold != NO_ECHO:
             self._learn(before, frame, now)
-        self._gap += (min(now - self._reported, INTERVAL) - self._gap) / 4
+        self._gap += (min(now - self._reported, self._calm) - self._gap) / 4
         self._reported = now
         return self._prove(frame, now)
 
@@ -187,7 +203,8 @@ class Path:
         """Count echoes of a path that is not up. True when it has just come up."""
         if self.state is State.UP:
             return False
-        fresh = frame.hold != NO_ECHO and ((microseconds(now) - frame.echo) % _WRAP) / 1e6 <= PROOF_TIME
+        age = ((microseconds(now) - frame.echo) % _WRAP) / 1e6
+        fresh = frame.hold != NO_ECHO and age <= max(PROOF_TIME, 3 * self._calm)
         self._echoes = self._echoes + 1 if fresh else 0
         if self.state is State.DOWN:
             self.state, self.since = State.PROVING, now
@@ -213,7 +230,7 @@ class Path:
     @property
     def interval(self) -> float:
         """Seconds between heartbeats now."""
-        return next((seconds for speed, seconds in QUICK if self._speed_in >= speed), INTERVAL)
+        return next((seconds for speed, seconds in QUICK if self._speed_in >= speed), self._calm)
 
     def heartbeat(self, token: bytes, highest: int, number: int, now: float) -> Heartbeat:
         """The next one; `highest`: counter of this path that came in, `number`: of our next data frame."""
@@ -251,7 +268,7 @@ class Path:
 
     def check(self, now: float) -> bool:
         """True when the path has just gone down."""
-        if self.state is State.DOWN or now - self.heard < DOWN:
+        if self.state is State.DOWN or now - self.heard < self.patience:
             return False
         was_up = self.state is State.UP
         self.state, self.since, self._echoes = State.DOWN, now, 0
@@ -259,7 +276,7 @@ class Path:
 
     def lost(self, now: float) -> None:
         """Its socket is gone: nothing comes or goes until there is another."""
-        self.heard = min(self.heard, now - DOWN)
+        self.heard = min(self.heard, now - self.patience)
         self.address.proven = self.address.candidate = None
 
     def moved(self, address: Hashable, largest: int, overhead: int) -> None:

@@ -14,7 +14,7 @@ from netpath.bond.fec.adaptive import policy
 from netpath.bond.fec.groups import Encoder, Policy
 from netpath.bond.frames import SIZES, Bye, FrameError, Heartbeat, Probe, Reason, Rekey, Type, pack, unpack
 from netpath.bond.mtu import MtuSearch
-from netpath.bond.paths import Path, State
+from netpath.bond.paths import INTERVAL, Path, State
 from netpath.bond.rate import Rate
 from netpath.bond.receiver import Receiver
 from netpath.bond.schedule import Scheduler
@@ -59,6 +59,7 @@ class Peer:
         write: Callable[[Sequence[bytes | memoryview]], None],
         *,
         streams: int = 64,
+        heartbeat: float = INTERVAL,
         correction: Policy | None = None,
         obfuscate: bool = False,
     ) -> None:
@@ -71,6 +72,7 @@ class Peer:
         self.sender.pads = self._pads = obfuscate
         self.receiver = Receiver(write)
         self.streams = streams
+        self._heartbeat_interval = heartbeat
         self.faulty = 0
         """Authentic plaintexts that broke the rules."""
         self.sent_again = 0
@@ -94,7 +96,15 @@ class Peer:
         cap: float | None = None,
     ) -> Path:
         """A path to where `address` says (None: it will be learned). `largest`: bytes of UDP payload at most."""
-        path = Path(number, PeerAddress(self._random, address), MtuSearch(largest), Rate(cap), now, overhead=overhead)
+        path = Path(
+            number,
+            PeerAddress(self._random, address),
+            MtuSearch(largest),
+            Rate(cap),
+            now,
+            overhead=overhead,
+            interval=self._heartbeat_interval,
+        )
         self.paths[number] = path
         self._kept[number] = _Kept(deque())
         return path

@@ -174,7 +174,7 @@ class Server(Engine[Served]):
                 self._sessions.renew(served.standing)
                 return
             again = "has begun anew" if served.peer is not None else "is here"
-            served.begin(os.urandom, self._settings.transport, now)
+            served.begin(os.urandom, self._settings.transport, self._settings.heartbeat, now)
             self.log("notice", f"client {served.settings.name} {again}")
             self._count()
         assert served.peer is not None

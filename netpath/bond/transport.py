@@ -34,7 +34,7 @@ def scheduler(transport: Transport) -> Scheduler:
     )
 
 
-def peer(transport: Transport, random: Callable[[int], bytes], write: Write) -> Peer:
+def peer(transport: Transport, heartbeat: float, random: Callable[[int], bytes], write: Write) -> Peer:
     """A far end that is treated as configured."""
     correction = transport.correction
     return Peer(
@@ -43,6 +43,7 @@ def peer(transport: Transport, random: Callable[[int], bytes], write: Write) -> 
         write,
         correction=policy(str(correction.mode), correction.group, correction.repairs),
         obfuscate=transport.obfuscate,
+        heartbeat=heartbeat,
     )
 
 

@@ -215,3 +215,13 @@ def test_a_token_that_has_proved_an_address_does_nothing_more() -> None:
     assert address.returned(token, "198.51.100.7:4000")
     assert not address.returned(token, None)
     assert address.proven == "198.51.100.7:4000"
+
+
+@pytest.mark.parametrize("interval", [0.05, 0.1, 1.0])
+def test_silence_is_measured_by_the_heartbeats_that_were_agreed_on(interval: float) -> None:
+    path = Path(0, PeerAddress(Random(1).randbytes, "peer"), MtuSearch(1472), Rate(), 100.0, interval=interval)
+    path.state = State.UP
+    path.arrived(SIZE, 100.0)
+    assert path.interval == interval
+    assert not path.check(100.0 + 4.4 * interval)
+    assert path.check(100.0 + 4.6 * interval)
