@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import json
-import socketserver
-import threading
 import time
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
+
+from tests.luci.line_server import LineServer
 
 KEYS = {
     "own": "q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=",
@@ -41,7 +41,7 @@ def peer(name: str, paths: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class FakeBond:
+class FakeBond(LineServer):
     """Listens at `socket` from `with` to its end. Tests change `reply` and `raw`."""
 
     def __init__(self, directory: Path, name: str = "home") -> None:
@@ -51,7 +51,6 @@ class FakeBond:
         self.raw: bytes | None = None
         """Instead of any reply, when it is not None."""
         self.asked = 0
-        self._server: socketserver.ThreadingUnixStreamServer | None = None
         self.whole()
 
     def whole(self) -> None:
@@ -72,32 +71,3 @@ class FakeBond:
         """One line."""
         self.asked += 1
         return json.dumps(self.reply).encode() + b"\n" if self.raw is None else self.raw
-
-    def start(self) -> None:
-        """Listen; `stop` undoes it."""
-        fake = self
-
-        class Handler(socketserver.StreamRequestHandler):
-            def handle(self) -> None:
-                for line in self.rfile:
-                    self.wfile.write(fake.answer(json.loads(line)))
-
-        self.socket.unlink(missing_ok=True)
-        self._server = socketserver.ThreadingUnixStreamServer(str(self.socket), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-
-    def stop(self) -> None:
-        """Nobody listens any more, and the socket is gone."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
-        self.socket.unlink(missing_ok=True)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()

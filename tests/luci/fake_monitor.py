@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import json
-import socketserver
-import threading
 import time
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
+
+from tests.luci.line_server import LineServer
 
 COLUMNS = ["time", "direct_up", "direct_down", "proxy_up", "proxy_down", "wan_up", "wan_down"]
 SPAN = 600
@@ -59,7 +59,7 @@ def failing(reason: str, status: str = "failing") -> dict[str, Any]:
     }
 
 
-class FakeMonitor:
+class FakeMonitor(LineServer):
     """Listens at `socket` from `with` to its end. Tests change `reply` and `raw`."""
 
     def __init__(self, socket: Path) -> None:
@@ -69,7 +69,6 @@ class FakeMonitor:
         """Instead of any reply, when it is not None."""
         self.asked: list[dict[str, Any]] = []
         self.rows: list[list[float | None]] = []
-        self._server: socketserver.ThreadingUnixStreamServer | None = None
         self.whole()
 
     def whole(self) -> None:
@@ -108,32 +107,3 @@ class FakeMonitor:
             rows = [row for row in self.rows[-SPAN:] if row[0] is not None and row[0] >= since]
             reply["history"] = {"columns": COLUMNS, "interval": 1, "rows": rows}
         return json.dumps(reply).encode() + b"\n"
-
-    def start(self) -> None:
-        """Listen; `stop` undoes it."""
-        fake = self
-
-        class Handler(socketserver.StreamRequestHandler):
-            def handle(self) -> None:
-                for line in self.rfile:
-                    self.wfile.write(fake.answer(json.loads(line)))
-
-        self.socket.unlink(missing_ok=True)
-        self._server = socketserver.ThreadingUnixStreamServer(str(self.socket), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-
-    def stop(self) -> None:
-        """Nobody listens any more, and the socket is gone."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
-        self.socket.unlink(missing_ok=True)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
