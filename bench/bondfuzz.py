@@ -27,11 +27,12 @@ from netpath.bond.handshake import Cipher, Keys
 from netpath.bond.noise import public_bytes
 from netpath.bond.peer import Peer
 from netpath.bond.replay import MISSING, WINDOW
-from netpath.bond.schedule import Mode, Scheduler
+from netpath.bond.schedule import Scheduler
 from netpath.bond.serverside import Client, ServerSessions
 from netpath.bond.session import MOST_PATHS, ExpiredError, Session
 from netpath.bond.slices import VNET, plan
 from netpath.bond.wire import HEAD, LEAST, MAC, MOST, Kind, Veil, pack_head, unpack_head
+from netpath.bonding import BondMode
 
 NOW = 1000.0
 EDGES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
@@ -269,7 +270,7 @@ def a_faulty_peer(random: Random, count: int) -> None:
         assert len(buffers[0]) == VNET.size and size >= VNET.size + 20
         assert bytes(buffers[1][:1])[0] >> 4 in (4, 6)
 
-    peer = Peer(random.randbytes, Scheduler(random.choice(list(Mode))), write)
+    peer = Peer(random.randbytes, Scheduler(random.choice(list(BondMode))), write)
     cipher = Cipher.CHACHA20_POLY1305
     batch: list[bytes] = []
     ours = theirs = Session(Keys(bytes(32), bytes(32), cipher, 1), 1, 1, clock[0])

@@ -21,12 +21,13 @@ from netpath.bond.clientside import ClientSessions
 from netpath.bond.noise import public_bytes
 from netpath.bond.paths import State
 from netpath.bond.peer import Peer
-from netpath.bond.schedule import Mode, Scheduler
+from netpath.bond.schedule import Scheduler
 from netpath.bond.sender import SMALL, Train
 from netpath.bond.serverside import Client, ServerSessions
 from netpath.bond.session import ExpiredError, Session
 from netpath.bond.slices import GSO_TCPV4, NEEDS_CSUM, VNET
 from netpath.bond.wire import HEAD, LEAST, Kind, unpack_head
+from netpath.bonding import BondMode
 
 SILENCE = 1.0
 """Seconds without a path after which the client shakes hands again."""
@@ -141,7 +142,7 @@ def opened(session: Session, data: bytes, now: float) -> tuple[list[bytes], bool
 class End:
     """What client and server have in common."""
 
-    def __init__(self, network: Network, judge: Judge, mode: Mode) -> None:
+    def __init__(self, network: Network, judge: Judge, mode: BondMode) -> None:
         self.network, self.judge, self.mode = network, judge, mode
         self.peer = self.new_peer()
         self.refused = 0
@@ -178,7 +179,7 @@ class End:
 
 
 class ClientEnd(End):
-    def __init__(self, network: Network, judge: Judge, mode: Mode, static: X25519PrivateKey, server: bytes) -> None:
+    def __init__(self, network: Network, judge: Judge, mode: BondMode, static: X25519PrivateKey, server: bytes) -> None:
         super().__init__(network, judge, mode)
         self.sessions = ClientSessions(static, server, network.random.randbytes)
         self._last_up = network.now
@@ -222,7 +223,7 @@ class ClientEnd(End):
 
 
 class ServerEnd(End):
-    def __init__(self, network: Network, judge: Judge, mode: Mode, static: X25519PrivateKey, client: bytes) -> None:
+    def __init__(self, network: Network, judge: Judge, mode: BondMode, static: X25519PrivateKey, client: bytes) -> None:
         super().__init__(network, judge, mode)
         self.sessions = ServerSessions(static, network.random.randbytes)
         self.sessions.configure({client: Client("client", client)})
@@ -251,7 +252,7 @@ class ServerEnd(End):
 class Network:
     """Time, and the paths between a client and a server."""
 
-    def __init__(self, seed: int, weather: Sequence[Weather], mode: Mode = Mode.AGGREGATE) -> None:
+    def __init__(self, seed: int, weather: Sequence[Weather], mode: BondMode = BondMode.AGGREGATE) -> None:
         self.random = Random(seed)
         self.weather = list(weather)
         self.now = 1000.0

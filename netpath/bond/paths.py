@@ -126,9 +126,9 @@ class Path:
 
     # What comes in.
 
-    def arrived(self, size: int, now: float) -> None:
-        """An authentic datagram of `size` bytes, with its IP and UDP headers."""
-        self.received += 1
+    def arrived(self, size: int, now: float, count: int = 1) -> None:
+        """Authentic datagrams, `count` of them, of `size` bytes in all, with their IP and UDP headers."""
+        self.received += count
         self.received_bytes += size
         self.heard = now
 

@@ -137,9 +137,7 @@ class Peer:
         if address is not None and (address != known.proven or known.candidate is not None):
             known.arrived(address, newest=session is self.session)
         count = len(plaintexts)
-        path.received += count
-        path.received_bytes += sum(map(len, plaintexts)) + count * (HEAD + TAG + path.overhead)
-        path.heard = now
+        path.arrived(sum(map(len, plaintexts)) + count * (HEAD + TAG + path.overhead), now, count)
         frames = [plaintext for plaintext in plaintexts if plaintext[0] >= _DATA]
         if frames:
             path.brought = max(path.brought, self.receiver.frames(frames, now))
@@ -147,16 +145,6 @@ class Peer:
             for plaintext in plaintexts:
                 if plaintext[0] < _DATA:
                     self._mixed(path, plaintext, address, session, now)
-
-    def opened(self, path: Path, plaintext: bytes, address: Hashable, session: Session, now: float) -> None:
-        """An authentic plaintext that `session` has opened."""
-        path.arrived(len(plaintext) + HEAD + TAG + path.overhead, now)
-        if address is not path.address.proven:
-            path.address.arrived(address, newest=session is self.session and session.advanced)
-        if plaintext[0] >= Type.PACKET << 4:
-            self._data(path, plaintext, now)
-            return
-        self._mixed(path, plaintext, address, session, now)
 
     def _mixed(self, path: Path, plaintext: bytes, address: Hashable, session: Session, now: float) -> None:
         """A plaintext that begins with a control frame."""

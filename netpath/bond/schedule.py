@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
+
+from netpath.bonding import BondMode
 
 AHEAD = 0.006
 """Seconds of a path's rate that it is given in advance: enough for it never to run dry between two wake-ups."""
@@ -25,12 +26,6 @@ NEAR = 0.02
 """Seconds one way that are never far."""
 WORST = 0.5
 """Seconds by which the loss weight makes a path of full loss look later."""
-
-
-class Mode(StrEnum):
-    AGGREGATE = "aggregate"
-    LOW_LATENCY = "low-latency"
-    REDUNDANT = "redundant"
 
 
 class Carrier(Protocol):
@@ -64,7 +59,7 @@ class Scheduler:
     """Give it the usable paths with `use`, then ask `split` or `one` for each packet."""
 
     def __init__(
-        self, mode: Mode = Mode.AGGREGATE, *, copies: int = 2, rtt_weight: float = 0.7, loss_weight: float = 0.3
+        self, mode: BondMode = BondMode.AGGREGATE, *, copies: int = 2, rtt_weight: float = 0.7, loss_weight: float = 0.3
     ) -> None:
         """`copies`: by how many paths redundant mode sends each datagram. The weights: the seed's [performance]."""
         self.mode = mode
@@ -75,7 +70,7 @@ class Scheduler:
     def use(self, carriers: Sequence[Carrier]) -> None:
         """The paths that may carry data now; those that stay keep what they have still to send."""
         far = max(NEAR, FAR * sorted(c.way for c in carriers)[len(carriers) // 2]) if carriers else 0.0
-        near = [c for c in carriers if c.way <= far or self.mode is Mode.REDUNDANT]
+        near = [c for c in carriers if c.way <= far or self.mode is BondMode.REDUNDANT]
         self._lanes = {c.number: self._lanes.get(c.number) or _Lane(c) for c in near}
         for carrier in near:
             lane = self._lanes[carrier.number]
@@ -98,12 +93,12 @@ class Scheduler:
         In redundant mode each path of the list gets all of them.
         """
         lanes = list(self._lanes.values())
-        if self.mode is Mode.REDUNDANT:
+        if self.mode is BondMode.REDUNDANT:
             best = sorted(lanes, key=lambda lane: self._finish(lane, size, now))[: self._copies]
             for lane in best:
                 self._give(lane, count * size, now)
             return [(lane.carrier.number, count) for lane in best]
-        if self.mode is Mode.LOW_LATENCY:
+        if self.mode is BondMode.LOW_LATENCY:
             lane = min(lanes, key=lambda lane: self._finish(lane, size, now))
             self._give(lane, count * size, now)
             return [(lane.carrier.number, count)]

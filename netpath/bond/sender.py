@@ -15,11 +15,12 @@ from netpath.bond.dataframes import COPY, FLOWS, HEAD, HEADER, LOOSE, NUMBERS, O
 from netpath.bond.fec.groups import Encoder, Repair
 from netpath.bond.fec.repair import OVERHEAD
 from netpath.bond.frames import padded
-from netpath.bond.schedule import Mode, Scheduler
+from netpath.bond.schedule import Scheduler
 from netpath.bond.session import Session
 from netpath.bond.slices import NEEDS_CSUM, VNET, Head, SliceError, plan
 from netpath.bond.wire import HEAD as WIRE_HEAD
 from netpath.bond.wire import TAG
+from netpath.bonding import BondMode
 
 SMALL = 300
 """Bytes of an inner packet that does not wait for others: calls, games, questions to name servers, acknowledgements."""
@@ -128,7 +129,7 @@ class Sender:
             return []
         size = WIRE_HEAD + HEADER + len(extra) + len(packet) + TAG
         paths = self.scheduler.split(1, size + 28, now)
-        if self.scheduler.mode is Mode.REDUNDANT:  # by one path alone, too: it may be sent again
+        if self.scheduler.mode is BondMode.REDUNDANT:  # by one path alone, too: it may be sent again
             first |= COPY
         frame = self._next_header(first, flow, 1).to_bytes(HEADER, "big") + extra + packet
         trains = [self._train(path, [frame], size, session, now) for path, _ in paths]
@@ -139,7 +140,7 @@ class Sender:
         count, start = head.slices, len(head.headers)
         segment = WIRE_HEAD + HEADER + TAG + min(head.size, head.total + head.overhead)
         paths = self.scheduler.split(count, segment + 28, now)
-        redundant = self.scheduler.mode is Mode.REDUNDANT
+        redundant = self.scheduler.mode is BondMode.REDUNDANT
         frames = self._frames(head, packet, start, flow, SLICE | (COPY if redundant else 0))
         if redundant:
             trains = [self._train(path, frames, segment, session, now) for path, _ in paths]

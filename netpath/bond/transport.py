@@ -12,7 +12,7 @@ from netpath.bond.fec.repair import OVERHEAD as REPAIR
 from netpath.bond.handshake import Cipher
 from netpath.bond.paths import State
 from netpath.bond.peer import Peer
-from netpath.bond.schedule import Mode, Scheduler
+from netpath.bond.schedule import Scheduler
 from netpath.bond.status import CIPHERS
 from netpath.bond.wire import HEAD, TAG, Veil
 from netpath.bonding import Transport
@@ -27,7 +27,7 @@ LEAST = 1280
 
 def scheduler(transport: Transport) -> Scheduler:
     return Scheduler(
-        Mode(str(transport.mode)),
+        transport.mode,
         copies=transport.copies,
         rtt_weight=transport.rtt_weight,
         loss_weight=transport.loss_weight,

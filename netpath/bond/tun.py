@@ -8,7 +8,6 @@ import fcntl
 import os
 import struct
 from collections.abc import Sequence
-from pathlib import Path
 
 _TUNSETIFF, _TUNSETOFFLOAD, _TUNSETVNETHDRSZ = 0x400454CA, 0x400454D0, 0x400454D8
 _IFF_TUN, _IFF_NO_PI, _IFF_VNET_HDR = 0x0001, 0x1000, 0x4000
@@ -79,8 +78,3 @@ class Tun:
             except OSError:
                 continue
         raise TunError(f"the device {self.name} takes no offload flags at all")
-
-
-def available() -> bool:
-    """Whether this machine can have such devices."""
-    return Path("/dev/net/tun").exists()

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netpath.bond.schedule import AHEAD, Mode, Scheduler
+from netpath.bond.schedule import AHEAD, Scheduler
+from netpath.bonding import BondMode
 
 SIZE = 1500
 MBIT = 125_000.0
@@ -64,10 +65,10 @@ def test_nothing_is_taken_while_every_path_is_ahead() -> None:
 @given(
     st.lists(st.tuples(st.floats(0.1, 1000), st.floats(0.001, 0.5), st.floats(0, 1)), min_size=1, max_size=6),
     st.lists(st.tuples(st.integers(1, 200), st.floats(0, 0.05)), max_size=30),
-    st.sampled_from(list(Mode)),
+    st.sampled_from(list(BondMode)),
 )
 def test_all_is_sent_once_or_by_each_of_the_copies(
-    paths: list[tuple[float, float, float]], packets: list[tuple[int, float]], mode: Mode
+    paths: list[tuple[float, float, float]], packets: list[tuple[int, float]], mode: BondMode
 ) -> None:
     scheduler = Scheduler(mode, copies=2)
     scheduler.use([Carrier(n, speed * MBIT, way, loss) for n, (speed, way, loss) in enumerate(paths)])
@@ -76,7 +77,7 @@ def test_all_is_sent_once_or_by_each_of_the_copies(
         now += wait
         found = scheduler.split(count, SIZE, now)
         assert all(many > 0 for _, many in found)
-        if mode is Mode.REDUNDANT:
+        if mode is BondMode.REDUNDANT:
             assert [many for _, many in found] == [count] * min(2, len(paths))
             assert len({path for path, _ in found}) == len(found)
         else:
@@ -84,7 +85,7 @@ def test_all_is_sent_once_or_by_each_of_the_copies(
 
 
 def test_low_latency_takes_the_path_that_is_first_now() -> None:
-    scheduler = Scheduler(Mode.LOW_LATENCY)
+    scheduler = Scheduler(BondMode.LOW_LATENCY)
     scheduler.use([Carrier(0, 100 * MBIT, way=0.02), Carrier(1, 100 * MBIT, way=0.005)])
     assert scheduler.split(40, SIZE, 0.0) == [(1, 40)]
 

@@ -7,8 +7,8 @@ import pytest
 
 from bench.bondsim import Load, Network, Weather
 from netpath.bond.paths import State
-from netpath.bond.schedule import Mode
 from netpath.bond.serverside import PENDING
+from netpath.bonding import BondMode
 
 ROUGH = (
     Weather(0.010, 0.0, loss=0.01, doubled=0.01, changed=0.01, cuts=((2.0, 2.6), (4.0, 4.2))),
@@ -22,8 +22,8 @@ def both_up(network: Network) -> bool:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("mode", list(Mode))
-def test_what_is_delivered_was_sent_and_in_order(mode: Mode, seed: int) -> None:
+@pytest.mark.parametrize("mode", list(BondMode))
+def test_what_is_delivered_was_sent_and_in_order(mode: BondMode, seed: int) -> None:
     network = Network(seed, ROUGH, mode)
     load = Load(network, 12, 3)
     network.run(6.0, load)
@@ -36,14 +36,14 @@ def test_what_is_delivered_was_sent_and_in_order(mode: Mode, seed: int) -> None:
         assert end.peer.faulty == receiver.counts.faulty == receiver.assembler.faulty == 0
         # A frame that comes after it was given up is late: only such ones may come out of order, or twice.
         assert sum(judge.backwards.values()) <= receiver.order.late + judge.repeated
-        if mode is Mode.REDUNDANT:
+        if mode is BondMode.REDUNDANT:
             assert judge.repeated == 0
         delivered += judge.size
-    assert delivered > load.offered * (0.99 if mode is Mode.REDUNDANT else 0.9)
+    assert delivered > load.offered * (0.99 if mode is BondMode.REDUNDANT else 0.9)
 
 
-@pytest.mark.parametrize("mode", list(Mode))
-def test_nothing_is_left_when_all_is_over(mode: Mode) -> None:
+@pytest.mark.parametrize("mode", list(BondMode))
+def test_nothing_is_left_when_all_is_over(mode: BondMode) -> None:
     network = Network(5, ROUGH, mode)
     network.run(6.0, Load(network, 200, 4))
     network.run(2.0)
