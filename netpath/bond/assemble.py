@@ -41,8 +41,7 @@ class Assembler:
     def __init__(self, write: Write) -> None:
         self._write = write
         self.streams: dict[int, Stream] = {}
-        """By flow. A slice without a head whose order is the `end` of a stream that has parts may be appended to them
-        instead of `add`."""
+        """By flow."""
         self._open: dict[int, Stream] = {}
         """Those that have parts with a head: what `flush` writes."""
         self.headless = 0
@@ -51,29 +50,16 @@ class Assembler:
         self._held = 0
         """Bytes of headless slices that came since they were dropped the last time."""
 
-    def add(self, flow: int, order: int, frame: bytes) -> None:
-        """A SLICE frame, whole."""
-        stream = self.streams.get(flow)
-        if stream is None:
-            if len(self.streams) >= STREAMS:
-                self.forget()
-            stream = self.streams[flow] = Stream()
-        if not frame[0] & HEAD:
-            if order == stream.end and stream.parts:
-                stream.parts.append(frame[HEADER:])
-                stream.end = (order + 1) % ORDERS
-                if stream.head is None:
-                    self._wait(stream, len(frame))
-                return
-            self._interrupted(flow, stream, order)
-            stream.parts.append(frame[HEADER:])
-            stream.end = (order + 1) % ORDERS
-            if stream.head is not None:
-                self._open[flow] = stream
-            else:
-                self._wait(stream, len(frame))
-            return
-        self._with_head(flow, stream, order, frame)
+    def add(self, flow: int, order: int, frames: Sequence[bytes]) -> None:
+        """Whole SLICE frames of one flow that follow each other; `order` is the first one's."""
+        at = 0
+        for n in [n for n, frame in enumerate(frames) if frame[0] & HEAD]:
+            if n > at:
+                self._without_head(flow, (order + at) % ORDERS, frames[at:n])
+            self._with_head(flow, self._stream(flow), (order + n) % ORDERS, frames[n])
+            at = n + 1
+        if at < len(frames):
+            self._without_head(flow, (order + at) % ORDERS, frames[at:])
 
     def flush(self) -> None:
         """Write all that can be written."""
@@ -86,6 +72,25 @@ class Assembler:
         self.flush()
         self._drop_headless()
         self.streams.clear()
+
+    def _stream(self, flow: int) -> Stream:
+        stream = self.streams.get(flow)
+        if stream is None:
+            if len(self.streams) >= STREAMS:
+                self.forget()
+            stream = self.streams[flow] = Stream()
+        return stream
+
+    def _without_head(self, flow: int, order: int, frames: Sequence[bytes]) -> None:
+        stream = self._stream(flow)
+        if order != stream.end or not stream.parts:
+            self._interrupted(flow, stream, order)
+        stream.parts += [frame[HEADER:] for frame in frames]
+        stream.end = (order + len(frames)) % ORDERS
+        if stream.head is not None:
+            self._open[flow] = stream
+        else:
+            self._wait(stream, sum(map(len, frames)))
 
     def _with_head(self, flow: int, stream: Stream, order: int, frame: bytes) -> None:
         try:

@@ -4,13 +4,16 @@
 One flow never waits for another. What is missing is given up as soon as it is known to be lost, not only when a timeout
 has passed: paths keep the order of what goes by them, so when each has brought something sent later, nothing earlier is
 under way.
+
+What comes is runs: frames of one flow whose orders, and numbers, follow each other. Paths bring bursts of them, and a
+burst costs here what a frame does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from heapq import heappop, heappush
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from netpath.bond.dataframes import FLOWS, NUMBERS, ORDERS
 
@@ -20,16 +23,29 @@ MOST_WAITING = 8192
 _HALF_ORDERS, _HALF_NUMBERS = ORDERS // 2, NUMBERS // 2
 
 
+class _Waiting(NamedTuple, Generic[T]):
+    """A run that came before what is due."""
+
+    since: float
+    number: int
+    """Of its first frame."""
+    length: int
+    frames: Sequence[T]
+    """Nothing: delivered already."""
+
+
 class _Gap(Generic[T]):
     """A flow in which something is missing."""
 
-    __slots__ = ("base", "first", "heap", "waiting")
+    __slots__ = ("base", "count", "first", "heap", "waiting")
 
     def __init__(self, expected: int) -> None:
         self.base = expected
         """The order that was missing first."""
-        self.waiting: dict[int, tuple[float, int, T | None]] = {}
-        """Order -> (when it came, its number, the item; None: delivered already)."""
+        self.count = 0
+        """Frames that wait."""
+        self.waiting: dict[int, _Waiting[T]] = {}
+        """By the order of their first frame."""
         self.heap: list[int] = []
         """How far after `base` each of them is: holes must not make the search for the next one costly."""
         self.first = expected
@@ -47,8 +63,7 @@ class Reorder(Generic[T]):
         self.late = 0
         """Frames that came after that."""
         self.next = [0] * FLOWS
-        """By flow: the order that is delivered next. Whoever finds it in a flow without a gap may deliver it and count
-        on, instead of `push`."""
+        """By flow: the order that is delivered next."""
         self.gaps: dict[int, _Gap[T]] = {}
         """By flow."""
 
@@ -57,82 +72,104 @@ class Reorder(Generic[T]):
         """Whether anything waits: only then `passed` and `expire` need to be called."""
         return bool(self.gaps)
 
-    def push(self, flow: int, order: int, number: int, item: T, now: float, *, loose: bool = False) -> Sequence[T]:
-        """What may be delivered now that this has come. `loose`: it need not wait itself."""
-        expected = self.next[flow]
+    def push(
+        self, flow: int, order: int, number: int, frames: Sequence[T], now: float, *, loose: bool = False
+    ) -> Sequence[Sequence[T]]:
+        """The runs that may be delivered now that this one has come, of which `order` and `number` are the first
+        frame's. `loose`: it need not wait itself.
+        """
+        expected, count = self.next[flow], len(frames)
         if order == expected and flow not in self.gaps:
-            self.next[flow] = (order + 1) % ORDERS
-            return (item,)
-        ahead = (order - expected) % ORDERS
-        if ahead >= _HALF_ORDERS:
-            self.late += 1
-            return (item,)
+            self.next[flow] = (order + count) % ORDERS
+            return (frames,)
+        behind = (expected - order) % ORDERS
+        if 0 < behind <= _HALF_ORDERS:
+            self.late += min(behind, count)
+            if behind >= count:
+                return (frames,)
+            rest = self.push(flow, expected, (number + behind) % NUMBERS, frames[behind:], now, loose=loose)
+            return (frames[:behind], *rest)
         gap = self.gaps.get(flow)
         if gap is None:
             gap = self.gaps[flow] = _Gap(expected)
-        if order not in gap.waiting:
-            heappush(gap.heap, (order - gap.base) % ORDERS)
-            gap.first = (gap.base + gap.heap[0]) % ORDERS
-        gap.waiting[order] = now, number, None if loose else item
-        ready: list[T] = [item] if loose else []
+        self._wait(gap, order, _Waiting(now, number, count, () if loose else frames))
+        ready: list[Sequence[T]] = [frames] if loose else []
         if order == expected:
             self._drain(flow, gap, ready)
-        elif len(gap.waiting) > MOST_WAITING:
+        elif gap.count > MOST_WAITING:
             self._skip(flow, gap, ready)
         return ready
 
-    def passed(self, number: int) -> Sequence[T]:
+    def passed(self, number: int) -> Sequence[Sequence[T]]:
         """Every data frame before `number` has arrived or is lost."""
-        ready: list[T] = []
+        ready: list[Sequence[T]] = []
         for flow, gap in list(self.gaps.items()):
             while flow in self.gaps:
                 # Whatever is missing before that frame was sent before it.
-                if (number - gap.waiting[gap.first][1]) % NUMBERS >= _HALF_NUMBERS:
+                if (number - gap.waiting[gap.first].number) % NUMBERS >= _HALF_NUMBERS:
                     break
                 self._skip(flow, gap, ready)
         return ready
 
     def due(self) -> float | None:
         """When `expire` has something to do; None: never."""
-        times = [gap.waiting[gap.first][0] for gap in self.gaps.values()]
+        times = [gap.waiting[gap.first].since for gap in self.gaps.values()]
         return min(times) + self.timeout if times else None
 
-    def expire(self, now: float) -> Sequence[T]:
+    def expire(self, now: float) -> Sequence[Sequence[T]]:
         """What has waited for too long, with all that it held up."""
-        ready: list[T] = []
+        ready: list[Sequence[T]] = []
         for flow, gap in list(self.gaps.items()):
-            while flow in self.gaps and gap.waiting[gap.first][0] + self.timeout <= now:
+            while flow in self.gaps and gap.waiting[gap.first].since + self.timeout <= now:
                 self._skip(flow, gap, ready)
         return ready
 
-    def reset(self) -> Sequence[T]:
+    def reset(self) -> Sequence[Sequence[T]]:
         """The sender has begun anew: everything that waits, and all counting from 0."""
-        ready: list[T] = []
+        ready: list[Sequence[T]] = []
         for flow, gap in list(self.gaps.items()):
             while flow in self.gaps:
                 self._skip(flow, gap, ready)
         self.next = [0] * FLOWS
         return ready
 
-    def _skip(self, flow: int, gap: _Gap[T], ready: list[T]) -> None:
+    def _wait(self, gap: _Gap[T], order: int, run: _Waiting[T]) -> None:
+        known = gap.waiting.get(order)
+        if known is None:
+            heappush(gap.heap, (order - gap.base) % ORDERS)
+            gap.first = (gap.base + gap.heap[0]) % ORDERS
+        elif known.length >= run.length:
+            return
+        else:
+            gap.count -= known.length
+        gap.waiting[order] = run
+        gap.count += run.length
+
+    def _skip(self, flow: int, gap: _Gap[T], ready: list[Sequence[T]]) -> None:
         """Give up what is missing before the earliest frame that waits."""
         self.given_up += (gap.first - self.next[flow]) % ORDERS
         self.next[flow] = gap.first
         self._drain(flow, gap, ready)
 
-    def _drain(self, flow: int, gap: _Gap[T], ready: list[T]) -> None:
+    def _drain(self, flow: int, gap: _Gap[T], ready: list[Sequence[T]]) -> None:
         """Deliver from the next order on until something is missing."""
         waiting, order = gap.waiting, self.next[flow]
-        while (found := waiting.pop(order, None)) is not None:
-            if found[2] is not None:
-                ready.append(found[2])
+        while gap.heap:
+            gap.first = (gap.base + gap.heap[0]) % ORDERS
+            past = (order - gap.first) % ORDERS
+            if past >= _HALF_ORDERS:
+                break
             heappop(gap.heap)
-            order = (order + 1) % ORDERS
+            run = waiting.pop(gap.first)
+            gap.count -= run.length
+            if past >= run.length:
+                continue  # all of it came in other runs
+            if run.frames:
+                ready.append(run.frames[past:] if past else run.frames)
+            order = (gap.first + run.length) % ORDERS
         self.next[flow] = order
         if not waiting:
             del self.gaps[flow]
-            return
-        if (order - gap.base) % ORDERS >= _HALF_ORDERS // 2:  # or they would come round
+        elif (order - gap.base) % ORDERS >= _HALF_ORDERS // 2:  # or they would come round
             gap.heap = sorted((found - order) % ORDERS for found in waiting)
             gap.base = order
-        gap.first = (gap.base + gap.heap[0]) % ORDERS

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import add
+from struct import Struct
 from typing import NamedTuple, Protocol
 
 from netpath.bond.dataframes import COPY, FLOWS, HEAD, HEADER, LOOSE, NUMBERS, ORDERS, PACKET, PARTIAL, SLICE, flow_of
@@ -192,9 +195,9 @@ class Sender:
         values = [_added(value, n) for n in range(count)] if wraps else [value + n * _STEP for n in range(count)]
         at = start + size - overhead
         frames = [(values[0] | HEAD << 72).to_bytes(HEADER, "big") + head.block(0) + packet[start:at]]
-        for value in values[1:-1]:
-            frames.append(value.to_bytes(HEADER, "big") + packet[at : at + size])
-            at += size
+        headers = [value.to_bytes(HEADER, "big") for value in values[1:-1]]
+        frames += map(add, headers, _pieces(size, count - 2).unpack_from(packet, at))
+        at += (count - 2) * size
         frames.append((values[-1] | HEAD << 72).to_bytes(HEADER, "big") + head.block(count - 1) + packet[at:])
         return frames
 
@@ -215,6 +218,12 @@ class Sender:
             buffers = session.seal_all(path, frames, now)
         overhead = outlet.overhead * len(frames)
         return Train(path, buffers, segment, sum(map(len, buffers)) + overhead, frames)
+
+
+@lru_cache(1024)
+def _pieces(size: int, count: int) -> Struct:
+    """Cuts `count` pieces of `size` bytes."""
+    return Struct(f"{size}s" * count)
 
 
 def _added(value: int, n: int) -> int:

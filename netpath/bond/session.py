@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import repeat
+from struct import Struct
+
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
@@ -18,6 +22,8 @@ REKEY_DATAGRAMS = 1 << 32
 REKEY_BYTES = 1 << 40
 MOST_PATHS = 128
 """Numbers of paths of which replays are kept apart: the peer's, who is authentic, but may be faulty."""
+ROW = 4
+"""Datagrams from which on they are opened together."""
 _AEADS: dict[Cipher, type[AESGCM] | type[ChaCha20Poly1305]] = {
     Cipher.AES256_GCM: AESGCM,
     Cipher.CHACHA20_POLY1305: ChaCha20Poly1305,
@@ -71,13 +77,11 @@ class Session:
         self._counters[path] = counter + len(plaintexts)
         self.datagrams += len(plaintexts)
         value = self.peer_number << 64 | Kind.DATA << 60 | path << 48 | counter
-        seal = self._seal
-        buffers: list[bytes] = []
-        for plaintext in plaintexts:
-            head = value.to_bytes(HEAD, "big")
-            buffers += (head, seal(head, plaintext, None))
-            value += 1
-            self.bytes += len(plaintext)
+        heads = [each.to_bytes(HEAD, "big") for each in range(value, value + len(plaintexts))]
+        self.bytes += sum(map(len, plaintexts))
+        buffers = [b""] * (2 * len(heads))
+        buffers[::2] = heads
+        buffers[1::2] = map(self._seal, heads, plaintexts, repeat(None))
         return buffers
 
     def open(self, datagram: bytes | memoryview, now: float) -> bytes | None:
@@ -115,8 +119,9 @@ class Session:
             window = ReplayWindow()
         before = window.highest
         opening, size, refused = self._open, len(data), 0
-        found: list[bytes] = []
         late = now - self.born > OPEN_TIME or (new and len(self._windows) >= MOST_PATHS)
+        found = [] if late else self._open_row(data, segment, at, first, window)
+        at += len(found) * segment
         while at < size:
             end = at + segment
             if end > size:
@@ -149,6 +154,31 @@ class Session:
                 self._windows[path] = window
         return found, refused, at, window.highest > before
 
+    def _open_row(self, data: memoryview, segment: int, at: int, first: int, window: ReplayWindow) -> list[bytes]:
+        """The plaintexts of all whole datagrams, when each has the counter after the one before, all are new and
+        authentic; else none of them. As `open_all`, at half the cost: most come like this, and no line of Python is run
+        for each.
+        """
+        count = (len(data) - at) // segment
+        if count < ROW:
+            return []
+        numbers, cuts = _row(segment, count)
+        values = numbers.unpack_from(data, at)
+        value = values[0]
+        counter = value & COUNTERS - 1
+        in_row = values == tuple(range(value, value + count)) and values[-1] >> 48 == first & 0xFFFF
+        if counter <= window.highest or not in_row:
+            return []
+        parts = cuts.unpack_from(data, at)
+        try:
+            # One of another session has another nonce, and fails.
+            found = list(map(self._open, parts[::2], parts[1::2], repeat(None)))
+        except InvalidTag:
+            return []
+        window.enter(counter)
+        window.highest = counter + count - 1
+        return found
+
     def sent(self, path: int) -> int:
         """How many datagrams of `path` were sealed: the next one's counter."""
         return self._counters.get(path, 0)
@@ -166,3 +196,9 @@ class Session:
     def dead(self, now: float) -> bool:
         """Whether nothing can come of it any more."""
         return now - self.born > OPEN_TIME
+
+
+@lru_cache(1024)
+def _row(segment: int, count: int) -> tuple[Struct, Struct]:
+    """Of datagrams one after another: their heads without the session, as numbers; head and rest of each."""
+    return Struct(">" + f"4xQ{segment - HEAD}x" * count), Struct(f"{HEAD}s{segment - HEAD}s" * count)

@@ -211,6 +211,17 @@ class Decoder:
             self._turn()
         return number not in self._recovered and number not in self._recovered_before
 
+    def add_row(self, number: int, frames: Sequence[bytes]) -> bool:
+        """As `add`, for frames whose numbers follow each other without passing their end, the first one's being
+        `number`; False, and nothing is done: `add` each of them, as one may have been recovered.
+        """
+        if self._recovered or self._recovered_before or max(map(len, frames)) > LONGEST:
+            return False
+        self._new.update(zip(range(number, number + len(frames)), frames, strict=True))
+        if len(self._new) >= self._limit:
+            self._turn()
+        return True
+
     def passed(self, number: int) -> None:
         """Every data frame before `number` has arrived or is lost: no path has it under way any more."""
         self._passed = number & U32

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import pytest
@@ -71,7 +72,7 @@ def test_all_bytes_of_slices_whose_packet_is_known_are_delivered(
     box = Assembler(kernel.write)
     for n, (at, frame) in enumerate(slices):
         if n not in lost:
-            box.add(5, at, frame)
+            box.add(5, at, [frame])
             if data.draw(st.booleans()):
                 box.flush()
     box.flush()
@@ -92,7 +93,17 @@ def test_a_whole_packet_is_one_write() -> None:
     kernel = Kernel()
     box = Assembler(kernel.write)
     for at, frame in slices:
-        box.add(1, at, frame)
+        box.add(1, at, [frame])
+    assert kernel.writes == 3
+    assert bytes(kernel.got[n] for n in range(15000)) == content
+
+
+def test_runs_are_the_same_as_their_frames() -> None:
+    slices, content = stream(3, 5000, 1, 0)
+    kernel = Kernel()
+    box = Assembler(kernel.write)
+    for begin, end in itertools.pairwise([0, 2, 7, 11, len(slices)]):
+        box.add(1, slices[begin][0], [frame for _, frame in slices[begin:end]])
     assert kernel.writes == 3
     assert bytes(kernel.got[n] for n in range(15000)) == content
 
@@ -102,7 +113,7 @@ def test_without_the_first_slice_the_last_one_brings_the_rest() -> None:
     kernel = Kernel()
     box = Assembler(kernel.write)
     for at, frame in slices[1:]:
-        box.add(1, at, frame)
+        box.add(1, at, [frame])
     assert kernel.writes == 1
     assert bytes(kernel.got[n] for n in sorted(kernel.got)) == content[-len(kernel.got) :]
     assert len(kernel.got) > 4000
@@ -114,10 +125,10 @@ def test_slices_without_any_head_are_dropped_and_counted() -> None:
     kernel = Kernel()
     box = Assembler(kernel.write)
     for at, frame in slices[1:-1]:
-        box.add(1, at, frame)
+        box.add(1, at, [frame])
     following, _ = stream(1, 700, 1, len(slices))
     for at, frame in following:
-        box.add(1, at, frame)
+        box.add(1, at, [frame])
     assert kernel.writes == 1
     assert box.headless == len(slices) - 2
 
@@ -126,5 +137,5 @@ def test_slices_without_any_head_are_dropped_and_counted() -> None:
 def test_faulty_head_blocks_are_counted_and_harmless(cut: int) -> None:
     slices, _ = stream(1, 5000, 1, 0)
     box = Assembler(Kernel().write)
-    box.add(1, 0, slices[0][1][: HEADER + cut])
+    box.add(1, 0, [slices[0][1][: HEADER + cut]])
     assert box.faulty == 1

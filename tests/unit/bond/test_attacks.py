@@ -427,13 +427,13 @@ def test_slices_without_a_head_are_bounded_in_one_flow_and_in_all() -> None:
     def one() -> Assembler:
         assembler = Assembler(lambda buffers: None)
         for n in range(20000):
-            assembler.add(7, n, header(SLICE, n, 7, n) + bytes(1400))
+            assembler.add(7, n, [header(SLICE, n, 7, n) + bytes(1400)])
         return assembler
 
     def all_flows() -> Assembler:
         assembler = Assembler(lambda buffers: None)
         for n in range(20000):
-            assembler.add(n % 4000, n // 4000, header(SLICE, n // 4000, n % 4000, n) + bytes(1400))
+            assembler.add(n % 4000, n // 4000, [header(SLICE, n // 4000, n % 4000, n) + bytes(1400)])
         return assembler
 
     def heads() -> Assembler:
@@ -442,7 +442,8 @@ def test_slices_without_a_head_are_bounded_in_one_flow_and_in_all() -> None:
         whole = packet(4, bytes(1000), sequence=1, flags=ACK)
         head = plan(vnet(4, 40, 500), whole, 500)
         for n in range(20000):
-            assembler.add(n, 0, header(SLICE | HEAD_FLAG, 0, n, n) + head.block(0) + bytes(head.length(0)))
+            slice_ = header(SLICE | HEAD_FLAG, 0, n, n) + head.block(0) + bytes(head.length(0))
+            assembler.add(n, 0, [slice_])
             assembler.flush()
         assert len(assembler.streams) <= STREAMS
         return assembler
@@ -465,7 +466,7 @@ def test_a_flow_with_very_many_holes_costs_no_more_than_its_frames() -> None:
     box: Reorder[int] = Reorder(0.1)
     box.next[5] = Order(0)
     for n in range(1, 8000, 2):
-        box.push(5, n, n, n, NOW)
+        box.push(5, n, n, [n], NOW)
     gap = box.gaps[5]
     gap.heap = [Order(each) for each in gap.heap]
     assert len(box.expire(NOW + 1)) == 4000

@@ -23,6 +23,10 @@ def started(order: int, timeout: float = 1.0) -> Reorder[Item]:
     return made
 
 
+def flat(runs: Sequence[Sequence[Item]]) -> list[Item]:
+    return [item for run in runs for item in run]
+
+
 @given(st.data(), st.sampled_from([0, ORDERS - 3]), st.sampled_from([0, NUMBERS - 5]))
 def test_flows_come_in_order_and_nothing_is_lost_or_doubled(data: st.DataObject, base: int, origin: int) -> None:
     flows = data.draw(st.lists(st.integers(0, 2), min_size=1, max_size=40))
@@ -35,14 +39,24 @@ def test_flows_come_in_order_and_nothing_is_lost_or_doubled(data: st.DataObject,
     arriving = data.draw(st.permutations([frame for n, frame in enumerate(sent) if n not in lost]))
     box, got = started(base), list[Item]()
     now = 0.0
-    for flow, order, number, item in arriving:
-        got += box.push(flow, order, number, item, now)
+    while arriving:
+        flow, order, number, _ = arriving[0]
+        run = data.draw(st.integers(1, 5))
+        # What was sent one after another, and not more of it than really arrives.
+        frames = [
+            sent[at][3]
+            for at in range(sent.index(arriving[0]), len(sent))
+            if sent[at] in arriving and sent[at][0] == flow
+        ]
+        here = [item for n, item in enumerate(frames[:run]) if item == (flow, frames[0][1] + n)]
+        arriving = [each for each in arriving if each[3] not in here]
+        got += flat(box.push(flow, order, number, here, now))
         now += 0.01
     held = box.waiting
     assert held == (box.due() is not None)
-    got += box.expire(now + 2)
+    got += flat(box.expire(now + 2))
     assert not box.waiting
-    assert sorted(got) == sorted(item for *_, item in arriving)
+    assert sorted(got) == sorted(item for n, (*_, item) in enumerate(sent) if n not in lost)
     for flow in range(3):
         mine = [position for f, position in got if f == flow]
         assert mine == sorted(mine)
@@ -50,50 +64,74 @@ def test_flows_come_in_order_and_nothing_is_lost_or_doubled(data: st.DataObject,
 
 def test_what_is_missing_is_given_up_when_every_path_is_past_it() -> None:
     box = started(0)
-    assert box.push(5, 0, 0, (5, 0), 0.0) == ((5, 0),)
-    assert list(box.push(5, 2, 2, (5, 2), 0.0)) == []
-    assert list(box.push(5, 4, 4, (5, 4), 0.0)) == []
-    assert list(box.passed(1)) == []
-    assert list(box.passed(2)) == [(5, 2)]
-    assert list(box.passed(3)) == []
-    assert list(box.passed(4)) == [(5, 4)]
+    assert flat(box.push(5, 0, 0, [(5, 0)], 0.0)) == [(5, 0)]
+    assert flat(box.push(5, 2, 2, [(5, 2)], 0.0)) == []
+    assert flat(box.push(5, 4, 4, [(5, 4)], 0.0)) == []
+    assert flat(box.passed(1)) == []
+    assert flat(box.passed(2)) == [(5, 2)]
+    assert flat(box.passed(3)) == []
+    assert flat(box.passed(4)) == [(5, 4)]
     assert box.given_up == 2
 
 
 def test_what_was_given_up_is_delivered_when_it_comes_after_all() -> None:
     box = started(0)
-    box.push(1, 1, 1, (1, 1), 0.0)
-    assert list(box.expire(0.5)) == []
-    assert list(box.expire(1.0)) == [(1, 1)]
-    assert list(box.push(1, 0, 0, (1, 0), 1.1)) == [(1, 0)]
+    box.push(1, 1, 1, [(1, 1)], 0.0)
+    assert flat(box.expire(0.5)) == []
+    assert flat(box.expire(1.0)) == [(1, 1)]
+    assert flat(box.push(1, 0, 0, [(1, 0)], 1.1)) == [(1, 0)]
     assert box.late == 1
 
 
 def test_a_loose_frame_does_not_wait_and_is_not_waited_for() -> None:
     box = started(0)
-    assert list(box.push(1, 1, 1, (1, 1), 0.0, loose=True)) == [(1, 1)]
-    assert list(box.push(1, 2, 2, (1, 2), 0.0)) == []
-    assert list(box.push(1, 0, 0, (1, 0), 0.0)) == [(1, 0), (1, 2)]
+    assert flat(box.push(1, 1, 1, [(1, 1)], 0.0, loose=True)) == [(1, 1)]
+    assert flat(box.push(1, 2, 2, [(1, 2)], 0.0)) == []
+    assert flat(box.push(1, 0, 0, [(1, 0)], 0.0)) == [(1, 0), (1, 2)]
     assert not box.waiting
 
 
 def test_another_flow_does_not_wait() -> None:
     box = started(0)
-    box.push(1, 1, 0, (1, 1), 0.0)
-    assert list(box.push(2, 0, 1, (2, 0), 0.0)) == [(2, 0)]
+    box.push(1, 1, 0, [(1, 1)], 0.0)
+    assert flat(box.push(2, 0, 1, [(2, 0)], 0.0)) == [(2, 0)]
 
 
 def test_a_flow_that_waits_for_too_much_goes_on() -> None:
     box = started(0)
-    got: list[Sequence[Item]] = [
-        box.push(1, order, order, (1, order), 0.0) for order in range(1, reorder.MOST_WAITING + 2)
-    ]
+    got = [flat(box.push(1, order, order, [(1, order)], 0.0)) for order in range(1, reorder.MOST_WAITING + 2)]
     assert sum(map(len, got)) == reorder.MOST_WAITING + 1
     assert not box.waiting
 
 
 def test_a_sender_that_begins_anew() -> None:
     box = started(700)
-    box.push(1, 702, 9, (1, 702), 0.0)
-    assert list(box.reset()) == [(1, 702)]
-    assert list(box.push(1, 0, 0, (1, 0), 0.0)) == [(1, 0)]
+    box.push(1, 702, 9, [(1, 702)], 0.0)
+    assert flat(box.reset()) == [(1, 702)]
+    assert flat(box.push(1, 0, 0, [(1, 0)], 0.0)) == [(1, 0)]
+
+
+def test_runs_that_overlap_are_delivered_once() -> None:
+    """Some of it was sent again, by another path."""
+    box = started(0)
+    run = [(1, n) for n in range(2, 8)]
+    assert flat(box.push(1, 2, 2, run, 0.0)) == []
+    assert flat(box.push(1, 4, 4, [(1, 4)], 0.0)) == []
+    assert flat(box.push(1, 7, 7, [(1, n) for n in range(7, 10)], 0.0)) == []
+    assert flat(box.push(1, 0, 0, [(1, n) for n in range(4)], 0.0)) == [(1, n) for n in range(10)]
+    assert not box.waiting
+
+
+def test_a_run_that_begins_too_late_goes_on_in_order() -> None:
+    box = started(5)
+    assert flat(box.push(1, 3, 3, [(1, n) for n in range(3, 7)], 0.0)) == [(1, n) for n in range(3, 7)]
+    assert box.late == 2
+    assert flat(box.push(1, 7, 7, [(1, 7)], 0.0)) == [(1, 7)]
+
+
+def test_the_longer_of_two_runs_that_begin_alike_counts() -> None:
+    box = started(0)
+    for length in (2, 5, 3):
+        assert flat(box.push(1, 1, 1, [(1, n) for n in range(1, 1 + length)], 0.0)) == []
+    assert flat(box.push(1, 0, 0, [(1, 0)], 0.0)) == [(1, n) for n in range(6)]
+    assert not box.waiting
