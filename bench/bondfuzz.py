@@ -22,11 +22,12 @@ from netpath.bond.dataframes import HEADER, PACKET, SLICE, header
 from netpath.bond.fec import CODEC
 from netpath.bond.fec.adaptive import Fixed
 from netpath.bond.fec.groups import ACTIVE, GROUPS, HELD, Decoder, Encoder
-from netpath.bond.frames import Bye, Control, FrameError, Heartbeat, Probe, Rekey, pack
+from netpath.bond.frames import MOST_HOLES, Bye, Control, FrameError, Heartbeat, Hole, Missing, Probe, Rekey, pack
 from netpath.bond.handshake import Cipher, Keys
 from netpath.bond.noise import public_bytes
 from netpath.bond.peer import Peer
-from netpath.bond.replay import MISSING, WINDOW
+from netpath.bond.reorder import REMEMBERED
+from netpath.bond.replay import MISSING
 from netpath.bond.schedule import Scheduler
 from netpath.bond.serverside import Client, ServerSessions
 from netpath.bond.session import MOST_PATHS, ExpiredError, Session
@@ -238,6 +239,10 @@ class Faulty:
             random.shuffle(self.waiting)
         del self.waiting[400:]
 
+    def _hole(self) -> Hole:
+        random = self.random
+        return Hole(random.randrange(5) * 991, random.choice(EDGES) & 0xFFFFFF, random.randrange(256))
+
     def _control(self, now: float) -> Control:
         random = self.random
 
@@ -253,6 +258,9 @@ class Faulty:
                 return Bye(random.choice((0, 1, 1, 2, 255)))
             case 2 | 3:
                 return Probe(random.randrange(1 << 16))
+            case 4 | 5:
+                count = random.choice((1, 3, MOST_HOLES))
+                return Missing(tuple(self._hole() for _ in range(count)))
             case _:
                 pass
         return Heartbeat(
@@ -312,7 +320,8 @@ def bounded(peer: Peer, session: Session) -> None:
     receiver = peer.receiver
     assert len(session._windows) <= MOST_PATHS
     assert all(len(window._missing) <= MISSING for window in session._windows.values())
-    assert len(receiver._copies._missing) <= WINDOW
+    assert len(receiver.order._given_up) <= REMEMBERED
+    assert len(receiver.order.missing) <= 70_000
     assert len(receiver.assembler.streams) <= STREAMS
     assert sum(len(stream.parts) for stream in receiver.assembler.streams.values()) <= 70_000
     assert sum(len(gap.waiting) for gap in receiver.order.gaps.values()) <= 70_000

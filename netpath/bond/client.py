@@ -126,7 +126,7 @@ class Client(Engine[None]):
     def _batches_done(self, now: float) -> None:
         peer = self._peer
         peer.finish(now)
-        if (late := peer.receiver.due()) is not None and late < self._due:
+        if (late := peer.late()) is not None and late < self._due:
             self._due = late
 
     # What goes out.

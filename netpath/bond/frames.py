@@ -16,6 +16,7 @@ NO_ECHO = 0xFFFFFFFF
 U16, U24, U32, U48 = (1 << 16) - 1, (1 << 24) - 1, (1 << 32) - 1, (1 << 48) - 1
 _HEARTBEAT = struct.Struct(">BIII8s8sIHIIIH")
 _PROBE = struct.Struct(">BH")
+_HOLE = struct.Struct(">HHBB")
 
 
 MOST = 6
@@ -29,6 +30,7 @@ class Type(IntEnum):
     BYE = 3
     PROBE = 4
     FILLER = 5
+    MISSING = 6
     PACKET = 8
     SLICE = 9
     REPAIR = 10
@@ -75,12 +77,30 @@ class Probe(NamedTuple):
     size: int
 
 
+class Hole(NamedTuple):
+    """Data frames of one flow, one after another, that did not come."""
+
+    flow: int
+    order: int
+    """Of the first."""
+    length: int
+    """1 to 255."""
+
+
+class Missing(NamedTuple):
+    holes: tuple[Hole, ...]
+    """MOST_HOLES at most."""
+
+
+MOST_HOLES = 150
+"""Of one MISSING: with everything around it, it fits into the smallest datagram that a path must carry."""
+
 SIZES = (128, 256, 512, 768, 1024, 1200)
 """Bytes of plaintexts when sizes are hidden."""
 FILLER = 3
 """Bytes of the smallest FILLER."""
 
-Control = Heartbeat | Rekey | Bye | Probe
+Control = Heartbeat | Rekey | Bye | Probe | Missing
 
 
 def pack(frame: Control) -> bytes:
@@ -107,6 +127,9 @@ def pack(frame: Control) -> bytes:
             return bytes([Type.BYE << 4, frame.reason])
         case Probe():
             return _PROBE.pack(Type.PROBE << 4, frame.size)
+        case Missing():
+            holes = b"".join([_HOLE.pack(flow, order >> 8, order & 0xFF, length) for flow, order, length in frame.holes])
+            return bytes([Type.MISSING << 4, len(frame.holes)]) + holes
 
 
 def unpack(plaintext: bytes | memoryview) -> tuple[list[Control], int]:
@@ -157,9 +180,20 @@ def _control(plaintext: bytes | memoryview, at: int, kind: int) -> tuple[Control
             return Bye(plaintext[at + 1]), at + 2
         if kind == Type.PROBE:
             return Probe(_PROBE.unpack_from(plaintext, at)[1]), at + _PROBE.size
+        if kind == Type.MISSING:
+            return _missing(plaintext, at + 2, plaintext[at + 1])
     except (struct.error, IndexError):
         raise FrameError(f"a frame of type {kind} that is cut off") from None
     raise FrameError(f"a frame of the unknown type {kind}")
+
+
+def _missing(plaintext: bytes | memoryview, at: int, count: int) -> tuple[Control, int]:
+    """A MISSING of `count` holes, the first at `at`. Raises struct.error."""
+    if not 0 < count <= MOST_HOLES:
+        raise FrameError(f"{count} holes, not 1 to {MOST_HOLES}")
+    end = at + count * _HOLE.size
+    found = [_HOLE.unpack_from(plaintext, each) for each in range(at, end, _HOLE.size)]
+    return Missing(tuple(Hole(flow, high << 8 | low, length) for flow, high, low, length in found)), end
 
 
 def padded(frames: list[bytes], room: int) -> list[bytes]:

@@ -3,27 +3,49 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from netpath.bond.addresses import NO_TOKEN, PeerAddress
 from netpath.bond.fec import CODEC
 from netpath.bond.fec.adaptive import policy
 from netpath.bond.fec.groups import Encoder, Policy
-from netpath.bond.frames import SIZES, Bye, FrameError, Heartbeat, Probe, Reason, Rekey, Type, pack, unpack
+from netpath.bond.frames import (
+    MOST_HOLES,
+    SIZES,
+    Bye,
+    Control,
+    FrameError,
+    Heartbeat,
+    Missing,
+    Probe,
+    Reason,
+    Rekey,
+    Type,
+    pack,
+    unpack,
+)
+from netpath.bond.limits import Bucket
 from netpath.bond.mtu import MtuSearch
 from netpath.bond.paths import INTERVAL, Path, State
 from netpath.bond.rate import Rate
 from netpath.bond.receiver import Receiver
+from netpath.bond.reorder import ASKS
 from netpath.bond.schedule import Scheduler
 from netpath.bond.sender import Sender, Train
 from netpath.bond.session import ExpiredError, Session
+from netpath.bond.unreported import Unreported
 from netpath.bond.wire import HEAD, TAG
+from netpath.bonding import BondMode
 
-KEPT = 8 * 1024 * 1024
-"""Bytes of data frames of one path that are kept until the peer has reported: what is sent again when it dies."""
+ASKING = (500.0, 50.0)
+"""MISSING frames that are answered, a second and at once: each is a search."""
+PAUSE = 0.002
+"""Seconds between two ticks at least, whatever comes."""
+RETURN = 0.015
+"""Seconds that something takes to come again, beside the way."""
+LONGEST_RETURN = 0.2
+"""Seconds from which on nothing is asked for again: later packets of the flow would wait for too long."""
 TAIL = 0.005
 """Seconds after the last packet of the device: then a group that has begun ends, and gets its repairs."""
 TOGETHER = 0.2
@@ -38,15 +60,6 @@ class Datagram(NamedTuple):
     path: int
     address: Hashable
     data: bytes
-
-
-@dataclass(slots=True)
-class _Kept:
-    """Data frames of a path that the peer has not reported yet."""
-
-    trains: deque[tuple[int, list[bytes]]]
-    """(counter of the last datagram, its frames)."""
-    size: int = 0
 
 
 class Peer:
@@ -73,6 +86,8 @@ class Peer:
         self.receiver = Receiver(write)
         self.streams = streams
         self._heartbeat_interval = heartbeat
+        self._asks = scheduler.mode is not BondMode.LOW_LATENCY
+        """Whether what is lost is asked for again: later packets of its flow wait for it."""
         self.faulty = 0
         """Authentic plaintexts that broke the rules."""
         self.sent_again = 0
@@ -81,8 +96,10 @@ class Peer:
         """The peer has asked for a handshake."""
         self.ended: int | None = None
         """Reason of a BYE of the whole session."""
-        self._kept: dict[int, _Kept] = {}
+        self._unreported = Unreported()
+        self._asking = Bucket(*ASKING, 0.0)
         self._again: list[Train] = []
+        self._ticked = 0.0
         self._last_packet = 0.0
 
     def add_path(
@@ -106,7 +123,6 @@ class Peer:
             interval=self._heartbeat_interval,
         )
         self.paths[number] = path
-        self._kept[number] = _Kept(deque())
         return path
 
     def drop_path(self, number: int, now: float) -> None:
@@ -114,7 +130,6 @@ class Peer:
         self._rescue(number, now)
         self.paths.pop(number, None)
         self.sender.encoder.policy.forget(number)
-        self._kept.pop(number, None)
         self._choose(now)
 
     def use(self, session: Session) -> None:
@@ -123,9 +138,7 @@ class Peer:
         self.wants_keys = False
         self.ended = None
         # Their counters are the old session's, of which there are no more reports.
-        for kept in self._kept.values():
-            kept.trains.clear()
-            kept.size = 0
+        self._unreported.clear()
 
     # What comes in.
 
@@ -168,9 +181,7 @@ class Peer:
         count = take(frame, now)
         path.brought = max(path.brought, count)
 
-    def _control(
-        self, path: Path, frame: Heartbeat | Rekey | Bye | Probe, address: Hashable, session: Session, now: float
-    ) -> None:
+    def _control(self, path: Path, frame: Control, address: Hashable, session: Session, now: float) -> None:
         match frame:
             case Heartbeat():
                 if path.address.returned(frame.returned, address):
@@ -180,11 +191,15 @@ class Peer:
                 if path.observed is not None:
                     self.sender.encoder.policy.observe(path.number, *path.observed, now)
                 if session is self.session:
-                    self._reported(path.number, frame.highest)
+                    lossy = path.observed is not None and path.observed[1] > 0
+                    self._unreported.reported(path.number, frame.highest, now, lossy=lossy)
                 if came_up:
                     self._choose(now)
             case Probe():
                 path.largest_probe = max(path.largest_probe, frame.size)
+            case Missing():
+                if self._asking.take(1.0, now):
+                    self._send_again(self._unreported.find(frame.holes, now), now)
             case Rekey() | Bye() if session is not self.session:
                 pass  # somebody held it back: what it is about is over
             case Rekey():
@@ -204,10 +219,15 @@ class Peer:
         self._last_packet = now
         return self._noted(self.sender.packet(buffer, self.session, now), now)
 
+    def late(self) -> float | None:
+        """When `tick` has something to do because of what came; None: it has not."""
+        due = 0.0 if self._again else self.receiver.due()
+        return None if due is None else max(due, self._ticked + PAUSE)
+
     def due(self, now: float) -> float:
         """When `tick` has something to do."""
         times = [path.due() for path in self.paths.values()]
-        if (late := self.receiver.due()) is not None:
+        if (late := self.late()) is not None:
             times.append(late)
         if self.sender.encoder.pending:
             times.append(self._last_packet + TAIL)
@@ -225,6 +245,8 @@ class Peer:
                 if path.due() <= now + TOGETHER * path.interval:
                     found += self._heartbeat(path, self.session, now)
         self.finish(now, expire=True)
+        self._ticked = now
+        found += self._asked(now)
         trains, self._again = self._again, []
         if self.session is not None and self.sender.encoder.pending and now - self._last_packet >= TAIL:
             trains += self._noted(self.sender.flush(self.session, now), now)
@@ -241,6 +263,18 @@ class Peer:
             plaintext = pack(Probe(size)).ljust(size - HEAD - TAG, b"\0")
             found.append(self._seal(path, path.address.proven, plaintext, session, now))
         return found
+
+    def _asked(self, now: float) -> list[Datagram]:
+        """What is missing is asked for by the quickest path."""
+        holes, self.receiver.order.missing = self.receiver.order.missing, []
+        number = min(self.sender.outlets, key=lambda number: self.paths[number].way, default=None)
+        if self.session is None or number is None:
+            return []
+        path = self.paths[number]
+        return [
+            self._seal(path, path.address.proven, pack(Missing(tuple(holes[at : at + MOST_HOLES]))), self.session, now)
+            for at in range(0, len(holes), MOST_HOLES)
+        ]
 
     def farewell(self, now: float, reason: Reason = Reason.END) -> list[Datagram]:
         """This end stops: say so by every path. Raises ExpiredError."""
@@ -284,7 +318,12 @@ class Peer:
         ways = [path.way for path in usable]
         jitter = max((path.variance for path in usable), default=0.0)
         spread = SPREAD[0] + 2 * (max(ways) - min(ways)) + 4 * jitter if ways else SPREAD[1]
-        self.receiver.order.timeout = self.receiver.decoder.patience = min(spread, SPREAD[1])
+        order = self.receiver.order
+        order.timeout = self.receiver.decoder.patience = min(spread, SPREAD[1])
+        # There and back, with what both ends and their queues take.
+        grace = 1.25 * 2 * max(ways, default=0.0) + 4 * jitter + RETURN
+        order.grace = grace if grace < LONGEST_RETURN and self._asks else 0.0
+        order.timeout += ASKS * order.grace
 
     def _use(self, paths: Sequence[Path]) -> None:
         self.sender.outlets = {path.number: path for path in paths}
@@ -297,32 +336,22 @@ class Peer:
         return trains
 
     def _note(self, train: Train, now: float) -> None:
-        path, kept = self.paths[train.path], self._kept[train.path]
-        path.sent(train.size, now)
+        self.paths[train.path].sent(train.size, now)
         assert self.session is not None
-        kept.trains.append((self.session.sent(train.path) - 1, train.frames))
-        kept.size += sum(map(len, train.frames))
-        while kept.size > KEPT and kept.trains:
-            kept.size -= sum(map(len, kept.trains.popleft()[1]))
-
-    def _reported(self, number: int, highest: int) -> None:
-        """The peer has seen counter `highest`: what was sent until then has arrived or is lost."""
-        kept = self._kept.get(number)
-        if kept is None:
-            return  # a BYE of this path came in the same plaintext
-        trains = kept.trains
-        while trains and trains[0][0] <= highest:
-            kept.size -= sum(map(len, trains.popleft()[1]))
+        self._unreported.add(train.path, self.session.sent(train.path) - 1, train.frames)
 
     def _rescue(self, number: int, now: float) -> None:
         """The path is no longer used: what the peer has not reported goes by others."""
-        kept = self._kept.get(number)
-        if kept is None or self.session is None:
+        frames = self._unreported.take(number)
+        if self.session is None:
             return
-        frames = [frame for _, train in kept.trains for frame in train]
-        kept.trains.clear()
-        kept.size = 0
         self._use([path for path in self.paths.values() if path.number != number and path.usable(now)])
+        self._send_again(frames, now)
+
+    def _send_again(self, frames: Sequence[bytes], now: float) -> None:
+        """By whatever path is best, with the next `tick`."""
+        if self.session is None:
+            return
         try:
             self._again += self._noted(self.sender.again(frames, self.session, now), now)
         except ExpiredError:

@@ -14,12 +14,12 @@ from netpath.bond.fec import CODEC
 from netpath.bond.fec.groups import Decoder
 from netpath.bond.frames import FrameError, Type
 from netpath.bond.reorder import Reorder
-from netpath.bond.replay import WINDOW, ReplayWindow
 from netpath.bond.slices import NEEDS_CSUM, VNET
 
 TIMEOUT = 0.1
 """Seconds that a frame waits for earlier ones of its flow until more is known of the paths."""
 _SLICE = Type.SLICE
+_SLICES = {(SLICE | flags) << 8 for flags in (0, HEAD, COPY, HEAD | COPY)}
 _FRONT = Struct(">HQ").unpack_from
 """Of a data frame: type, flags and the high byte of the order; the rest of the order, flow, number."""
 _STEP = 1 << 48 | 1
@@ -36,8 +36,6 @@ class Counts:
     packets: int = 0
     """Inner ones, as the device got them."""
     bytes: int = 0
-    copies: int = 0
-    """Data frames that had come by another path already."""
     faulty: int = 0
 
 
@@ -52,7 +50,6 @@ class Receiver:
         self.decoder = Decoder(CODEC)
         self.highest = -1
         """The highest number that came, as a count that does not wrap."""
-        self._copies = ReplayWindow(WINDOW)
 
     def frame(self, frame: bytes, now: float) -> int:
         """A data frame, whole. Its number, as a count that does not wrap; -1: it was faulty, or here before."""
@@ -67,12 +64,8 @@ class Receiver:
         elif count < 0:
             self.counts.faulty += 1
             return -1
-        first = frame[0]
-        if first & COPY and not self._copies.enter(count):
-            self.counts.copies += 1
-            return -1
         if not self.decoder.add(number, frame):
-            self.counts.copies += 1
+            self.order.copies += 1
             return count
         self._push(number, [frame], now)
         return count
@@ -105,7 +98,7 @@ class Receiver:
         as can be taken together. `kinds`: their first two bytes; `value`: the first one's next eight.
         """
         high = kinds[0] & 0xFF
-        if len(frames) == 1 or not set(kinds) <= {SLICE << 8 | high, (SLICE | HEAD) << 8 | high}:
+        if len(frames) == 1 or not {kind ^ high for kind in kinds} <= _SLICES:
             return None
         number = value & 0xFFFFFFFF
         last = self.count(number) + len(frames) - 1
@@ -146,29 +139,26 @@ class Receiver:
         if passed is not None:
             self.decoder.passed(passed % NUMBERS)
         for number, frame in self.decoder.due(now):
-            if self._first_of_copies(number, frame):
-                self._push(number, [frame], now)
+            self._push(number, [frame], now)
         if self.order.waiting:
             if passed is not None:
-                self._all(self.order.passed(self.decoder.settled(passed) % NUMBERS))
+                self._all(self.order.passed(self.decoder.settled(passed) % NUMBERS, now))
             if expire:
                 self._all(self.order.expire(now))
         self.assembler.flush()
 
     def due(self) -> float | None:
-        """When `look` has something to do, whatever comes until then."""
+        """When `look`, or whoever asks for what is missing, has something to do, whatever comes until then."""
+        if self.order.missing:
+            return 0.0
         times = [time for time in (self.order.due(), self.decoder.deadline) if time is not None]
         return min(times, default=None)
-
-    def _first_of_copies(self, number: int, frame: bytes) -> bool:
-        return not frame[0] & COPY or self._copies.enter(self.count(number))
 
     def reset(self) -> None:
         """The sender has begun anew."""
         self._all(self.order.reset())
         self.assembler.forget()
         self.highest = -1
-        self._copies = ReplayWindow(WINDOW)
         self.decoder = Decoder(CODEC, self.decoder.patience)
 
     def _all(self, runs: Sequence[Sequence[bytes]]) -> None:

@@ -5,21 +5,34 @@ One flow never waits for another. What is missing is given up as soon as it is k
 has passed: paths keep the order of what goes by them, so when each has brought something sent later, nothing earlier is
 under way.
 
+What is known to be lost is asked for again, where the way is short enough for that to be worth waiting for (`grace`),
+and given up only when that has not helped.
+
 What comes is runs: frames of one flow whose orders, and numbers, follow each other. Paths bring bursts of them, and a
 burst costs here what a frame does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Generic, NamedTuple, TypeVar
 
 from netpath.bond.dataframes import FLOWS, NUMBERS, ORDERS
+from netpath.bond.frames import Hole
 
 T = TypeVar("T")
 MOST_WAITING = 8192
 """Frames of one flow that wait; then what is missing before them is given up."""
+REMEMBERED = 8192
+"""Orders that were given up, of all flows: only such are delivered when they come after all, whatever else is late was
+here before."""
+NEAR = 1 << 16
+"""Orders: what is later by more than that cannot be a copy that was under way all the time."""
+ASKS = 3
+"""How often the same is asked for: that and what comes of it may be lost as well."""
+LARGEST_HOLE = 255
 _HALF_ORDERS, _HALF_NUMBERS = ORDERS // 2, NUMBERS // 2
 
 
@@ -34,10 +47,19 @@ class _Waiting(NamedTuple, Generic[T]):
     """Nothing: delivered already."""
 
 
+class _Ask:
+    """All that is missing before `end` was asked for at `time`, `tries` times by now."""
+
+    __slots__ = ("end", "time", "tries")
+
+    def __init__(self, end: int, time: float) -> None:
+        self.end, self.time, self.tries = end, time, 1
+
+
 class _Gap(Generic[T]):
     """A flow in which something is missing."""
 
-    __slots__ = ("base", "count", "first", "heap", "waiting")
+    __slots__ = ("asks", "base", "count", "first", "heap", "waiting")
 
     def __init__(self, expected: int) -> None:
         self.base = expected
@@ -50,6 +72,8 @@ class _Gap(Generic[T]):
         """How far after `base` each of them is: holes must not make the search for the next one costly."""
         self.first = expected
         """The order of the earliest frame that waits."""
+        self.asks: deque[_Ask] = deque()
+        """In the order of `end` and of `time`."""
 
 
 class Reorder(Generic[T]):
@@ -58,10 +82,18 @@ class Reorder(Generic[T]):
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
         """Seconds that a frame waits at most for earlier ones of its flow. May be changed at any time."""
+        self.grace = 0.0
+        """Seconds until what is asked for comes; 0: nothing is asked for. May be changed at any time."""
+        self.missing: list[Hole] = []
+        """What is to be asked for now; whoever does empties it."""
         self.given_up = 0
         """Orders that were missing when their time was up."""
         self.late = 0
         """Frames that came after that."""
+        self.copies = 0
+        """Frames that were here before."""
+        self._given_up: dict[int, None] = {}
+        """Flow and order of what was given up last."""
         self.next = [0] * FLOWS
         """By flow: the order that is delivered next."""
         self.gaps: dict[int, _Gap[T]] = {}
@@ -84,14 +116,17 @@ class Reorder(Generic[T]):
             return (frames,)
         behind = (expected - order) % ORDERS
         if 0 < behind <= _HALF_ORDERS:
-            self.late += min(behind, count)
+            late = self._late(flow, order, frames[:behind], behind)
             if behind >= count:
-                return (frames,)
-            rest = self.push(flow, expected, (number + behind) % NUMBERS, frames[behind:], now, loose=loose)
-            return (frames[:behind], *rest)
+                return late
+            return (*late, *self.push(flow, expected, (number + behind) % NUMBERS, frames[behind:], now, loose=loose))
         gap = self.gaps.get(flow)
         if gap is None:
             gap = self.gaps[flow] = _Gap(expected)
+        known = gap.waiting.get(order)
+        if known is not None and known.length >= count:
+            self.copies += count
+            return ()
         self._wait(gap, order, _Waiting(now, number, count, () if loose else frames))
         ready: list[Sequence[T]] = [frames] if loose else []
         if order == expected:
@@ -100,16 +135,64 @@ class Reorder(Generic[T]):
             self._skip(flow, gap, ready)
         return ready
 
-    def passed(self, number: int) -> Sequence[Sequence[T]]:
-        """Every data frame before `number` has arrived or is lost."""
+    def passed(self, number: int, now: float) -> Sequence[Sequence[T]]:
+        """Every data frame before `number` that was not asked for again has arrived or is lost."""
         ready: list[Sequence[T]] = []
         for flow, gap in list(self.gaps.items()):
-            while flow in self.gaps:
-                # Whatever is missing before that frame was sent before it.
-                if (number - gap.waiting[gap.first].number) % NUMBERS >= _HALF_NUMBERS:
+            # Whatever is missing before a frame was sent before it.
+            while flow in self.gaps and (number - gap.waiting[gap.first].number) % NUMBERS < _HALF_NUMBERS:
+                if self.grace and self._asked(flow, gap, number, now):
                     break
                 self._skip(flow, gap, ready)
         return ready
+
+    def _asked(self, flow: int, gap: _Gap[T], number: int, now: float) -> bool:
+        """Whether what is missing next was asked for, and may still come. Notes what is to be asked for now."""
+        asks, order = gap.asks, self.next[flow]
+        while asks and (order - asks[0].end) % ORDERS < _HALF_ORDERS:
+            asks.popleft()
+        begin = order
+        for ask in asks:
+            if now >= ask.time + self.grace and ask.tries < ASKS:
+                ask.time, ask.tries = now, ask.tries + 1
+                self.missing += self._holes(flow, gap, begin, ask.end)
+            begin = ask.end
+        end = begin
+        for first in sorted((each - order) % ORDERS for each in gap.waiting):
+            if (number - gap.waiting[(order + first) % ORDERS].number) % NUMBERS >= _HALF_NUMBERS:
+                break
+            end = (order + first) % ORDERS
+        if 0 < (end - begin) % ORDERS < _HALF_ORDERS:
+            asks.append(_Ask(end, now))
+            self.missing += self._holes(flow, gap, begin, end)
+        return now < asks[0].time + self.grace
+
+    @staticmethod
+    def _holes(flow: int, gap: _Gap[T], begin: int, end: int) -> Iterator[Hole]:
+        """What is missing from order `begin` to before `end`."""
+        length = (end - begin) % ORDERS
+        at = 0
+        for first in sorted((each - begin) % ORDERS for each in gap.waiting):
+            if first > length:
+                break
+            while at < first:
+                count = min(first - at, LARGEST_HOLE)
+                yield Hole(flow, (begin + at) % ORDERS, count)
+                at += count
+            at = max(at, first + gap.waiting[(begin + first) % ORDERS].length)
+
+    def _late(self, flow: int, order: int, frames: Sequence[T], behind: int) -> Sequence[Sequence[T]]:
+        """Of frames whose turn is over, the ones that were given up."""
+        if behind > NEAR:
+            self.late += len(frames)
+            return (frames,)
+        found = []
+        for n, frame in enumerate(frames):
+            if self._given_up.pop(flow * ORDERS + (order + n) % ORDERS, self) is None:
+                found.append((frame,))
+        self.late += len(found)
+        self.copies += len(frames) - len(found)
+        return found
 
     def due(self) -> float | None:
         """When `expire` has something to do; None: never."""
@@ -131,15 +214,17 @@ class Reorder(Generic[T]):
             while flow in self.gaps:
                 self._skip(flow, gap, ready)
         self.next = [0] * FLOWS
+        self.missing.clear()
+        self._given_up.clear()
         return ready
 
-    def _wait(self, gap: _Gap[T], order: int, run: _Waiting[T]) -> None:
+    @staticmethod
+    def _wait(gap: _Gap[T], order: int, run: _Waiting[T]) -> None:
+        """Instead of a shorter one that begins alike."""
         known = gap.waiting.get(order)
         if known is None:
             heappush(gap.heap, (order - gap.base) % ORDERS)
             gap.first = (gap.base + gap.heap[0]) % ORDERS
-        elif known.length >= run.length:
-            return
         else:
             gap.count -= known.length
         gap.waiting[order] = run
@@ -147,7 +232,13 @@ class Reorder(Generic[T]):
 
     def _skip(self, flow: int, gap: _Gap[T], ready: list[Sequence[T]]) -> None:
         """Give up what is missing before the earliest frame that waits."""
-        self.given_up += (gap.first - self.next[flow]) % ORDERS
+        order = self.next[flow]
+        count = (gap.first - order) % ORDERS
+        self.given_up += count
+        for n in range(max(0, count - REMEMBERED), count):
+            self._given_up[flow * ORDERS + (order + n) % ORDERS] = None
+        while len(self._given_up) > REMEMBERED:
+            del self._given_up[next(iter(self._given_up))]
         self.next[flow] = gap.first
         self._drain(flow, gap, ready)
 

@@ -159,7 +159,7 @@ class Server(Engine[Served]):
             peer.finish(now)
             if peer.ended is not None:
                 self._left(served, "it took leave", now)
-            elif (late := peer.receiver.due()) is not None:
+            elif (late := peer.late()) is not None:
                 self._alarm(served, late)
         self._touched.clear()
 

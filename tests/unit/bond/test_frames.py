@@ -9,7 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netpath.bond.frames import Bye, Control, FrameError, Heartbeat, Probe, Rekey, Type, pack, unpack
+from netpath.bond.frames import (
+    MOST_HOLES,
+    Bye,
+    Control,
+    FrameError,
+    Heartbeat,
+    Hole,
+    Missing,
+    Probe,
+    Rekey,
+    Type,
+    pack,
+    unpack,
+)
 
 u16, u32, u48 = st.integers(0, (1 << 16) - 1), st.integers(0, (1 << 32) - 1), st.integers(0, (1 << 48) - 1)
 token = st.binary(min_size=8, max_size=8)
@@ -27,8 +40,13 @@ heartbeats = st.builds(
     largest=u16,
     closing=st.booleans(),
 )
+holes = st.builds(Hole, flow=u16, order=st.integers(0, 2**24 - 1), length=st.integers(1, 255))
 controls = st.one_of(
-    heartbeats, st.just(Rekey()), st.builds(Bye, reason=st.integers(0, 255)), st.builds(Probe, size=u16)
+    heartbeats,
+    st.just(Rekey()),
+    st.builds(Bye, reason=st.integers(0, 255)),
+    st.builds(Probe, size=u16),
+    st.builds(Missing, holes=st.lists(holes, min_size=1, max_size=MOST_HOLES).map(tuple)),
 )
 
 
@@ -56,7 +74,7 @@ def test_garbage_is_an_error_or_frames_and_nothing_else(plaintext: bytes) -> Non
         assert len(frames) <= len(plaintext)
 
 
-@pytest.mark.parametrize("first", [0x60, 0x55, 0x70, 0xB0, 0xF0, 0x21, 0x38, 0x4F])
+@pytest.mark.parametrize("first", [0x61, 0x55, 0x70, 0xB0, 0xF0, 0x21, 0x38, 0x4F])
 def test_unknown_types_and_flags_are_errors(first: int) -> None:
     with pytest.raises(FrameError, match="unknown"):
         unpack(bytes([first, 0, 0, 0]))

@@ -67,10 +67,10 @@ def test_what_is_missing_is_given_up_when_every_path_is_past_it() -> None:
     assert flat(box.push(5, 0, 0, [(5, 0)], 0.0)) == [(5, 0)]
     assert flat(box.push(5, 2, 2, [(5, 2)], 0.0)) == []
     assert flat(box.push(5, 4, 4, [(5, 4)], 0.0)) == []
-    assert flat(box.passed(1)) == []
-    assert flat(box.passed(2)) == [(5, 2)]
-    assert flat(box.passed(3)) == []
-    assert flat(box.passed(4)) == [(5, 4)]
+    assert flat(box.passed(1, 0.0)) == []
+    assert flat(box.passed(2, 0.0)) == [(5, 2)]
+    assert flat(box.passed(3, 0.0)) == []
+    assert flat(box.passed(4, 0.0)) == [(5, 4)]
     assert box.given_up == 2
 
 
@@ -123,10 +123,12 @@ def test_runs_that_overlap_are_delivered_once() -> None:
 
 
 def test_a_run_that_begins_too_late_goes_on_in_order() -> None:
-    box = started(5)
-    assert flat(box.push(1, 3, 3, [(1, n) for n in range(3, 7)], 0.0)) == [(1, n) for n in range(3, 7)]
-    assert box.late == 2
-    assert flat(box.push(1, 7, 7, [(1, 7)], 0.0)) == [(1, 7)]
+    box = started(3)
+    box.push(1, 5, 5, [(1, 5)], 0.0)
+    assert flat(box.expire(9.0)) == [(1, 5)]
+    assert flat(box.push(1, 3, 3, [(1, n) for n in range(3, 7)], 9.0)) == [(1, 3), (1, 4), (1, 6)]
+    assert (box.late, box.copies) == (2, 1)
+    assert flat(box.push(1, 7, 7, [(1, 7)], 9.0)) == [(1, 7)]
 
 
 def test_the_longer_of_two_runs_that_begin_alike_counts() -> None:
@@ -135,3 +137,52 @@ def test_the_longer_of_two_runs_that_begin_alike_counts() -> None:
         assert flat(box.push(1, 1, 1, [(1, n) for n in range(1, 1 + length)], 0.0)) == []
     assert flat(box.push(1, 0, 0, [(1, 0)], 0.0)) == [(1, n) for n in range(6)]
     assert not box.waiting
+
+
+def test_what_is_lost_is_asked_for_and_given_up_only_when_that_does_not_help() -> None:
+    box = started(0)
+    box.grace = 0.1
+    box.push(1, 2, 2, [(1, 2)], 0.0)
+    box.push(1, 6, 6, [(1, 6)], 0.0)
+    assert flat(box.passed(1, 0.0)) == []
+    assert box.missing == []
+    assert flat(box.passed(2, 0.0)) == []
+    assert box.missing == [(1, 0, 2)]
+    assert flat(box.passed(7, 0.05)) == []
+    assert box.missing == [(1, 0, 2), (1, 3, 3)], "later losses do not wait for the first one to be made up for"
+    box.missing.clear()
+    assert flat(box.push(1, 4, 4, [(1, 4)], 0.06)) == []
+    assert flat(box.passed(7, 0.1)) == []
+    assert box.missing == [(1, 0, 2)]
+    assert flat(box.passed(7, 0.151)) == []
+    assert box.missing == [(1, 0, 2), (1, 3, 1), (1, 5, 1)], "not what has come since"
+    assert flat(box.push(1, 0, 0, [(1, 0), (1, 1)], 0.16)) == [(1, 0), (1, 1), (1, 2)]
+    assert flat(box.passed(7, 0.2)) == []
+    assert flat(box.passed(7, 0.26)) == []
+    assert flat(box.passed(7, 0.36)) == [(1, 4), (1, 6)]
+    assert (box.given_up, box.waiting) == (2, False)
+
+
+def test_what_was_here_before_is_not_delivered_again() -> None:
+    box = started(ORDERS - 2)
+    first = [(1, n) for n in range(5)]
+    assert flat(box.push(1, ORDERS - 2, 0, first, 0.0)) == first
+    assert flat(box.push(1, ORDERS - 2, 0, first, 0.0)) == []
+    assert flat(box.push(1, 0, 2, [(1, 2)], 0.0)) == []
+    assert flat(box.push(1, 5, 7, [(1, 7)], 0.0)) == []
+    assert flat(box.push(1, 5, 7, [(1, 7)], 0.0)) == []
+    assert flat(box.push(1, 5, 7, [(1, 7)], 0.0, loose=True)) == []
+    assert box.copies == 8
+    assert flat(box.expire(9.0)) == [(1, 7)]
+    assert flat(box.push(1, 3, 5, [(1, 5), (1, 6)], 9.0)) == [(1, 5), (1, 6)], "it was given up"
+    assert flat(box.push(1, 3, 5, [(1, 5), (1, 6)], 9.0)) == []
+
+
+def test_what_is_remembered_as_given_up_is_bounded() -> None:
+    box = started(0)
+    for n in range(100):
+        assert flat(box.push(1, n * 400 + 399, n * 400 + 399, [(1, n)], 0.0)) == []
+        assert flat(box.expire(9.0)) == [(1, n)]
+    assert len(box._given_up) == reorder.REMEMBERED
+    assert flat(box.push(1, 0, 0, [(1, 0)], 9.0)) == []
+    assert flat(box.push(1, 39_998, 39_998, [(1, 0)], 9.0)) == [(1, 0)]

@@ -52,8 +52,34 @@ def test_nothing_is_left_when_all_is_over(mode: BondMode) -> None:
         assert not end.peer.receiver.order.waiting
         assert not end.peer.receiver.assembler._open
         assert len(end.peer.receiver.assembler.streams) < 20
-        assert sum(kept.size for kept in end.peer._kept.values()) == 0
+        assert not any(queue.trains for queue in end.peer._unreported._paths.values())
     assert len(network.server.sessions._sessions) <= PENDING
+
+
+@pytest.mark.parametrize("loss", [0.02, 0.08])
+def test_what_is_lost_is_sent_again(loss: float) -> None:
+    """Without repairs; the ways are short enough for it."""
+    network = Network(5, [Weather(0.01, loss=loss), Weather(0.015, loss=loss)])
+    load = Load(network, 40, 3)
+    network.run(8.0, load)
+    network.run(1.0)
+    delivered = sum(judge.size for judge in network.judges)
+    assert delivered > 0.998 * load.offered
+    assert delivered < load.offered + 1
+    assert not any(judge.repeated or judge.corrupt for judge in network.judges)
+    assert network.client.peer.sent_again > 10
+
+
+def test_nothing_is_asked_for_by_a_long_way_or_in_haste() -> None:
+    for weather, mode in (
+        (Weather(0.2, loss=0.05), BondMode.AGGREGATE),
+        (Weather(0.01, loss=0.05), BondMode.LOW_LATENCY),
+    ):
+        network = Network(5, [weather, weather], mode)
+        network.run(4.0, Load(network, 40, 3))
+        assert both_up(network)
+        assert network.server.peer.receiver.order.given_up > 10
+        assert network.server.peer.receiver.order.grace == 0.0
 
 
 def test_new_keys_in_the_midst_of_it_lose_nothing() -> None:
