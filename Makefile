@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # In an OpenWrt buildroot or SDK: the packages netpath and luci-app-netpath (openwrt.mk).
-# By itself: make demo | test | bench | lint | ipk | clean    (README.md says what each does)
+# By itself: make demo | test | bench | soak | lint | ipk | clean    (README.md says what each does)
 
 ifneq ($(wildcard $(TOPDIR)/rules.mk),)
 
@@ -14,12 +14,13 @@ VENV := .venv
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 RUN := $(SUDO) env PYTHONDONTWRITEBYTECODE= KEEP='$(KEEP)' $(VENV)/bin/python
 
-.PHONY: all setup pages root demo test lint bench ipk clean
+.PHONY: all setup pages root demo test lint bench soak ipk clean
 
 all:
 	@echo "make demo   a little internet on this machine: watch NetPath fail over"
 	@echo "make test   lint and every test"
 	@echo "make bench  measure the budgets"
+	@echo "make soak   the demo's network for an hour, with faults: does anything drift?"
 	@echo "make lint   ruff, mypy and eslint"
 	@echo "make ipk    packages for OpenWrt in dist/, without an SDK"
 	@echo "make clean  remove what the others made here"
@@ -56,6 +57,12 @@ lint: setup pages
 
 bench: root setup
 	$(RUN) -m bench
+
+TIME ?= 1h
+SEED ?= 1
+
+soak: root setup
+	$(RUN) -m netpath.lab.soak --time '$(TIME)' --seed '$(SEED)' $(if $(OUT),--out '$(OUT)')
 
 # The standard library is enough for it, and the binding that it packs too is on PyPI.
 ipk:

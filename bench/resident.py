@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.figure import Figure
 from netpath.lab import SERVERS, Lab, Process, UplinkSpec
+from netpath.lab.namespace import cpu_seconds
 from netpath.tracker import memory
 
 MANY = 60
@@ -73,12 +74,6 @@ def _run(uplinks: int, seconds: float) -> tuple[float, float, str]:
         used, elapsed = cpu_seconds(process.pid) - before, time.monotonic() - began
         memory, note = _memory(process)
         return memory, used * 60 / elapsed, note
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far, without its children (proc(5), /proc/PID/stat)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory(process: Process) -> tuple[float, str]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import stat
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from netpath.lab.namespace import LabError, Process, pids_in
+from netpath.lab.namespace import LabError, Process, cpu_seconds, pids_in
 from netpath.lab.soak.drift import Judged, Quantity
 from netpath.lab.soak.nftcount import count
 from netpath.lab.soak.site import Site
@@ -96,12 +95,6 @@ class Reader:
             "state files": len(sizes),
             "state size": sum(sizes) / 1024,
         }
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far, without its children (proc(5), /proc/PID/stat)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager

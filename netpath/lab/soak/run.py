@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -21,7 +22,7 @@ from netpath.lab.soak.schedule import Fault, faults
 from netpath.lab.soak.site import Site
 
 RIGHT_SECONDS = 90.0
-"""Until then everything must be right again: an uplink that dropped out three times in five minutes waits for 60 s."""
+"""Until then everything must be right again; an uplink that dropped out three times in 5 minutes waits for 60 s."""
 LEVEL_SECONDS = 15.0
 """How long what is counted may take to be as before: transfers end, workers leave."""
 LOOK_SECONDS = 0.25
@@ -57,36 +58,38 @@ class Soak:
         self.wrong: list[str] = []
         self.faults = 0
         self._fault: Fault | None = None
+        self._interrupted = False
 
     @property
     def lasted(self) -> float:
         return time.monotonic() - self._began
 
     def run(self) -> None:
-        """Until the time is over or Ctrl-C, which heals what is broken and takes a last sample."""
-        end = self._began + self._plan.time
-        schedule = faults(self._plan.seed, list(demo.ROLES), self._plan.pace)
-        heal = None
+        """Until the time is over or Ctrl-C, either way with all healed and a last calm sample.
+
+        Ctrl-C is held back, also from the tools that faults are made with, and looked for between the steps.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            self._calm_sample("at the start")
-            for fault in schedule:
-                self._wait(min(end, time.monotonic() + fault.pause))
-                if time.monotonic() >= end:
-                    return
-                self._fault = fault
-                self.faults += 1
-                self._screen.say(f"{self._clock()} {fault}")
-                heal = self._site.break_(fault)
-                self._wait(min(end, time.monotonic() + fault.hold))
-                heal()
-                heal = None
-                self._calm_sample(f"after {fault}")
-                self._fault = None
-        except KeyboardInterrupt:
-            self._screen.say("Interrupted: healing, and a last look. Once more, and it ends at once.")
-            if heal:
-                heal()
-            self._calm_sample("after the interruption")
+            self._run()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+    def _run(self) -> None:
+        end = self._began + self._plan.time
+        self._calm_sample("at the start")
+        for fault in faults(self._plan.seed, list(demo.ROLES), self._plan.pace):
+            self._wait(min(end, time.monotonic() + fault.pause))
+            if self._interrupted or time.monotonic() >= end:
+                return
+            self._fault = fault
+            self.faults += 1
+            self._screen.say(f"{self._clock()} {fault}")
+            heal = self._site.break_(fault)
+            self._wait(min(end, time.monotonic() + fault.hold))
+            heal()
+            self._calm_sample(f"after {fault}")
+            self._fault = None
 
     def verdict(self) -> tuple[list[drift.Row], Verdict]:
         rows = drift.table(QUANTITIES, self.samples, self._plan.warm_up if self._calm_later() else 0.0)
@@ -100,10 +103,19 @@ class Soak:
         return sum(sample.calm and sample.at >= self._plan.warm_up for sample in self.samples) > 1
 
     def _wait(self, until: float) -> None:
-        """Take samples meanwhile."""
-        while (now := time.monotonic()) < until:
+        """Take samples meanwhile; returns early after Ctrl-C."""
+        while time.monotonic() < until and not self._interrupted:
             self._sample_if_due()
-            time.sleep(min(LOOK_SECONDS, until - now))
+            self._pause()
+
+    def _pause(self) -> None:
+        """A short while. Raises KeyboardInterrupt at the second Ctrl-C."""
+        if signal.sigtimedwait({signal.SIGINT}, LOOK_SECONDS) is None:
+            return
+        if self._interrupted:
+            raise KeyboardInterrupt
+        self._interrupted = True
+        self._screen.say("Interrupted: everything is healed and looked at once more. Ctrl-C again ends it at once.")
 
     def _sample_if_due(self) -> None:
         if time.monotonic() >= self._next_sample:
@@ -127,7 +139,7 @@ class Soak:
                 self._screen.say(f"WRONG: {self.wrong[-1]}")
                 return
             self._sample_if_due()
-            time.sleep(LOOK_SECONDS)
+            self._pause()
         self._await_level()
         self._sample(calm=True)
 
@@ -138,13 +150,13 @@ class Soak:
         before: Mapping[str, float] = calm[-1] if calm else self._reader.counts()
         while time.monotonic() < deadline:
             if not calm:
-                time.sleep(LOOK_SECONDS)
+                self._pause()
             now = self._reader.counts()
             if not [*changed(before, now)]:
                 return
             if not calm:
                 before = now
-            time.sleep(LOOK_SECONDS)
+            self._pause()
 
     def _clock(self) -> str:
         minutes, seconds = divmod(int(self.lasted), 60)
