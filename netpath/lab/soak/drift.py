@@ -10,10 +10,8 @@ from enum import Enum
 from statistics import fmean
 
 HOUR = 3600.0
-MEMORY_KIB_PER_HOUR = 64.0
-"""What memory may rise in an hour."""
 JUDGED_FROM = HOUR
-"""Seconds that a run must last before slopes of memory say anything: caches, histories and pools fill up first."""
+"""Seconds that a run must last before slopes say anything: caches, histories and pools fill up first."""
 SLOPES_FROM = 300.0
 """Seconds between the first and the last calm sample below which no slope is shown."""
 BLOCKS = 12
@@ -31,9 +29,9 @@ class Judged(Enum):
     NO_MORE = "no more"
     """The last one must not be more than the first one: what a process holds open."""
     SLOPE = "slope"
-    """It must not rise by more than MEMORY_KIB_PER_HOUR, in runs that last JUDGED_FROM."""
+    """It must not rise by more than its limit an hour, in runs that last JUDGED_FROM."""
     NOT = "not"
-    """Shown only: it goes up and down with the traffic."""
+    """Shown only: it depends on more than NetPath."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +39,8 @@ class Quantity:
     name: str
     unit: str
     judged: Judged
+    limit: float = 0.0
+    """By how much it may rise in an hour, where its slope is judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Verdict:
     drifts: tuple[str, ...]
     """Counted things that are not as they were, and states that stayed wrong."""
     warnings: tuple[str, ...]
-    """Memory that seems to rise, and what could not be told."""
+    """What seems to rise by its slope, and what could not be told."""
 
     @property
     def text(self) -> str:
@@ -137,8 +137,9 @@ def _rising(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         if row.quantity.judged is not Judged.SLOPE or row.slope is None or row.error is None:
             continue
-        if row.slope - NOISE * row.error > MEMORY_KIB_PER_HOUR:
-            rise = f"{row.slope:.0f} {row.quantity.unit} an hour, give or take {row.error:.0f}"
+        if row.slope - NOISE * row.error > row.quantity.limit:
+            rise = f"{row.slope:.0f} {row.quantity.unit} an hour".replace("  ", " ")
+            rise += f", give or take {row.error:.0f}"
             yield f"{row.quantity.name} rises by {rise}"
 
 
@@ -154,7 +155,13 @@ def rendered(rows: Sequence[Row]) -> Iterator[str]:
         unit = f" {row.quantity.unit}" if row.quantity.unit else ""
         slope = "-" if row.slope is None or row.error is None else f"{row.slope:+.1f} ± {row.error:.1f}"
         cells = (figure(value) for value in (row.first, row.last, row.least, row.most))
-        judged = "" if row.quantity.judged is Judged.NOT else row.quantity.judged.value
+        match row.quantity.judged:
+            case Judged.NOT:
+                judged = ""
+            case Judged.SLOPE:
+                judged = f"slope, up to {figure(row.quantity.limit)}"
+            case Judged.EQUAL | Judged.NO_MORE as counted:
+                judged = counted.value
         yield _line((f"{row.quantity.name}{unit and ',' + unit}", *cells, slope, judged))
 
 

@@ -17,35 +17,32 @@ from netpath.lab.soak.site import Site
 
 WATCHED = ("tracker", "monitor", "bond", "bond server")
 """Their names in `Site.ours`."""
-_OF_PROCESS = (
-    ("RSS", "KiB", Judged.SLOPE),
-    ("PSS", "KiB", Judged.NOT),  # it falls and rises with the other Python programs that share pages
-    ("descriptors", "", Judged.NO_MORE),
-    ("threads", "", Judged.NOT),  # pools grow to their limit
-    ("CPU", "%", Judged.NOT),
+_OF_PROCESS: tuple[tuple[str, str, Judged, float], ...] = (
+    ("RSS", "KiB", Judged.SLOPE, 64.0),
+    ("PSS", "KiB", Judged.NOT, 0.0),  # it falls and rises with the other Python programs that share pages
+    ("descriptors", "", Judged.NO_MORE, 0.0),
+    ("threads", "", Judged.NOT, 0.0),  # pools grow to their limit
+    ("CPU", "%", Judged.NOT, 0.0),
 )
-_OF_ROUTER = (
-    ("processes", "", Judged.NO_MORE),
-    ("conntrack entries", "", Judged.NOT),
-    ("nft tables", "", Judged.EQUAL),
-    ("nft chains", "", Judged.EQUAL),
-    ("nft rules", "", Judged.EQUAL),
-    ("nft sets", "", Judged.EQUAL),
-    ("nft elements", "", Judged.EQUAL),
-    ("nft dynamic elements", "", Judged.NOT),
-    ("routes", "", Judged.EQUAL),
-    ("ip rules", "", Judged.EQUAL),
-    ("state files", "", Judged.NO_MORE),
-    ("state size", "KiB", Judged.NOT),
+_OF_ROUTER: tuple[tuple[str, str, Judged, float], ...] = (
+    ("processes", "", Judged.NO_MORE, 0.0),
+    ("conntrack entries", "", Judged.SLOPE, 100.0),
+    ("nft tables", "", Judged.EQUAL, 0.0),
+    ("nft chains", "", Judged.EQUAL, 0.0),
+    ("nft rules", "", Judged.EQUAL, 0.0),
+    ("nft sets", "", Judged.EQUAL, 0.0),
+    ("nft elements", "", Judged.EQUAL, 0.0),
+    ("nft dynamic elements", "", Judged.SLOPE, 4.0),
+    ("routes", "", Judged.EQUAL, 0.0),
+    ("ip rules", "", Judged.EQUAL, 0.0),
+    ("state files", "", Judged.NO_MORE, 0.0),
+    ("state size", "KiB", Judged.SLOPE, 16.0),
 )
-QUANTITIES = tuple(
-    Quantity(name, unit, judged)
-    for name, unit, judged in (
-        *((f"{what} {name}", unit, judged) for what in WATCHED for name, unit, judged in _OF_PROCESS),
-        *_OF_ROUTER,
-    )
+QUANTITIES = (
+    *(Quantity(f"{what} {name}", unit, judged, limit) for what in WATCHED for name, unit, judged, limit in _OF_PROCESS),
+    *(Quantity(*each) for each in _OF_ROUTER),
 )
-COUNTED = frozenset(q.name for q in QUANTITIES if q.judged in (Judged.EQUAL, Judged.NO_MORE))
+COUNTED = frozenset(q.name for q in QUANTITIES if q.judged in (Judged.EQUAL, Judged.NO_MORE, 0.0))
 """What must be as before once everything is healed."""
 
 

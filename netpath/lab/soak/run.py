@@ -76,8 +76,12 @@ class Soak:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def _run(self) -> None:
-        end = self._began + self._plan.time
         self._calm_sample("at the start")
+        self._break_and_heal(self._began + self._plan.time)
+        if not self.wrong:
+            self._calm_sample("at the end")
+
+    def _break_and_heal(self, end: float) -> None:
         for fault in faults(self._plan.seed, list(demo.ROLES), self._plan.pace):
             self._wait(min(end, time.monotonic() + fault.pause))
             if self._interrupted or time.monotonic() >= end:
