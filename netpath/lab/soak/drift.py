@@ -13,10 +13,11 @@ HOUR = 3600.0
 JUDGED_FROM = HOUR
 """Seconds that a run must last before slopes say anything: caches, histories and pools fill up first."""
 SLOPES_FROM = 300.0
-"""Seconds between the first and the last calm sample below which no slope is shown."""
+"""Seconds between the first and the last sample below which no slope is shown."""
 BLOCKS = 12
-"""A slope goes through the means of so many parts of the run: samples that follow each other resemble each other, so
-that a line through themselves would look far more certain than it is."""
+"""A slope goes through the least values of so many parts of the run: what is given back now and then shows what is
+really held just after it was. And samples that follow each other resemble each other, so that a line through themselves
+would look far more certain than it is."""
 NOISE = 3.0
 """Standard errors that a slope must be above its limit."""
 
@@ -55,7 +56,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One quantity after the warm-up. `first`, `last` and slope are of calm samples, `least` and `most` of all."""
+    """One quantity after the warm-up. `first` and `last` are of calm samples, all else of all."""
 
     quantity: Quantity
     first: float
@@ -63,7 +64,7 @@ class Row:
     least: float
     most: float
     slope: float | None
-    """Per hour, least squares; None with fewer than three calm samples, or with less than SLOPES_FROM between them."""
+    """Per hour, least squares; None with less than SLOPES_FROM between the samples."""
     error: float | None
     """Standard error of the slope."""
 
@@ -91,21 +92,23 @@ def table(quantities: Sequence[Quantity], samples: Sequence[Sample], warm_up: fl
         if not calm:
             continue
         values = [s.values[name] for s in everything]
-        points = [(s.at / HOUR, s.values[name]) for s in calm]
-        slope, error = trend(points) if calm[-1].at - calm[0].at >= SLOPES_FROM else (None, None)
+        points = [(s.at / HOUR, s.values[name]) for s in everything]
+        slope, error = trend(points) if everything[-1].at - everything[0].at >= SLOPES_FROM else (None, None)
         ends = calm[0].values[name], calm[-1].values[name]
         found.append(Row(quantity, *ends, min(values), max(values), slope, error))
     return found
 
 
 def trend(points: Sequence[tuple[float, float]]) -> tuple[float | None, float | None]:
-    """(slope, its standard error) by least squares through the means of up to BLOCKS parts; points in order of x.
+    """(slope, its standard error) by least squares through the least y of up to BLOCKS parts; points in order of x.
 
     (None, None) where there are fewer than three parts, or all at one place.
     """
     size = max(1, math.ceil(len(points) / BLOCKS))
-    parts = [points[i : i + size] for i in range(0, len(points), size)]
-    xs, ys = ([fmean(point[axis] for point in part) for part in parts] for axis in (0, 1))
+    # A part at the end that is not full is left out: the least of few is more than the least of many.
+    parts = [points[i : i + size] for i in range(0, len(points) - size + 1, size)]
+    lows = [min(part, key=lambda point: point[1]) for part in parts]
+    xs, ys = ([low[axis] for low in lows] for axis in (0, 1))
     if len(parts) < 3:
         return None, None
     x_mean, y_mean = fmean(xs), fmean(ys)
@@ -120,7 +123,8 @@ def trend(points: Sequence[tuple[float, float]]) -> tuple[float | None, float | 
 def verdict(rows: Sequence[Row], lasted: float, wrong: Sequence[str]) -> Verdict:
     """lasted: seconds of the whole run; wrong: states that were not right in time after a fault was healed."""
     drifts = [*wrong, *_counted(rows)]
-    warnings = list(_rising(rows)) if lasted >= JUDGED_FROM else []
+    judged = lasted >= JUDGED_FROM
+    warnings = list(_rising(rows)) if judged else ["slopes are judged only in runs of an hour or more"]
     if not rows:
         warnings.append("it ended before there were two calm samples to compare")
     return Verdict(tuple(drifts), tuple(warnings))

@@ -42,8 +42,9 @@ class Plan:
 
     @property
     def warm_up(self) -> float:
-        """Seconds that no row counts: until connection tracking has as many entries as go, and pools are filled."""
-        return min(300.0, self.time / 5)
+        """Seconds that no row counts: until histories, which hold ten minutes by seconds, caches and connection
+        tracking are full."""
+        return min(900.0, self.time / 4)
 
 
 class Soak:
