@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,6 +65,20 @@ def test_what_a_fault_leaves_behind_is_told(
     assert verdict.startswith("verdict: DRIFT: ")
     assert f"3 s after {done[1]}: fibre is offline" in verdict
     assert "ip rules: " in verdict
+
+
+def test_a_process_that_ends_ends_the_soak_with_its_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_(site: Site, fault: Fault) -> Callable[[], None]:
+        site.ours["tracker"].signal(signal.SIGKILL)
+        return lambda: None
+
+    monkeypatch.setattr(Site, "break_", break_)
+    assert soak(Plan(time=60.0, seed=1, every=2.0, pace=0.2, out=None)) == 1
+    told = capsys.readouterr().out
+    assert "bond server RSS" in told
+    assert re.search(r"^verdict: DRIFT: \[0:\d\d:\d\d\] the tracker has ended", told.splitlines()[-1])
 
 
 def test_ctrl_c_gives_the_table_and_leaves_nothing(tmp_path: Path) -> None:

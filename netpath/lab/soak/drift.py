@@ -23,12 +23,12 @@ NOISE = 3.0
 
 
 class Judged(Enum):
-    """How a quantity is judged, by its calm samples: those with all faults healed and everything settled."""
+    """How a quantity is judged. Calm samples are those with all faults healed and everything settled."""
 
     EQUAL = "equal"
-    """The last one must be what the first one was: the kernel's objects."""
+    """The last calm sample must be what the first one was: the kernel's objects."""
     NO_MORE = "no more"
-    """The last one must not be more than the first one: what a process holds open."""
+    """The last calm sample must not be more than the first one: what a process holds open."""
     SLOPE = "slope"
     """It must not rise by more than its limit an hour, in runs that last JUDGED_FROM."""
     NOT = "not"

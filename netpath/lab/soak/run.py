@@ -66,13 +66,16 @@ class Soak:
         return time.monotonic() - self._began
 
     def run(self) -> None:
-        """Until the time is over or Ctrl-C, either way with all healed and a last calm sample.
+        """Until the time is over or Ctrl-C, either way with all healed and a last calm sample; or until something ends.
 
         Ctrl-C is held back, also from the tools that faults are made with, and looked for between the steps.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self._run()
+        except (LabError, OSError) as error:  # what was seen until then is worth its table
+            self._screen.say(f"{self._clock()} {error}")
+            self.wrong.append(f"{self._clock()} {str(error).partition(chr(10))[0]}")
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
@@ -186,7 +189,7 @@ def soak(plan: Plan) -> int:
             run = Soak(plan, site, screen, out)
             run.run()
             rows, verdict = run.verdict()
-    except LabError as error:
+    except (LabError, OSError) as error:
         screen.title(f"THE SOAK FAILED: {error}")
         return 1
     except KeyboardInterrupt:
