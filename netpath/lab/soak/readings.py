@@ -35,7 +35,8 @@ _OF_ROUTER: tuple[tuple[str, str, Judged, float], ...] = (
     ("nft dynamic elements", "", Judged.SLOPE, 4.0),
     ("routes", "", Judged.EQUAL, 0.0),
     ("ip rules", "", Judged.EQUAL, 0.0),
-    ("state files", "", Judged.NO_MORE, 0.0),
+    # One more or less by turns: a prepared policy switch is kept as a file until a load takes it away.
+    ("state files", "", Judged.SLOPE, 1.0),
     ("state size", "KiB", Judged.SLOPE, 16.0),
 )
 QUANTITIES = (
