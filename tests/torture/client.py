@@ -120,8 +120,6 @@ def flows(spec: dict[str, Any]) -> dict[str, tuple[Talk, float]]:
         if spec["dns"]:
             ends = Ends(family, server, spec["dns"], sources)
             made[f"dns-udp{digit}-{spec['dns']}"] = (partial(udp, ends, QUESTION, stay=False), FRESH)
-            framed = len(QUESTION).to_bytes(2) + QUESTION
-            made[f"dns-tcp{digit}-{spec['dns']}"] = (partial(tcp, ends, framed, stay=False), FRESH)
         if spec["http"]:
             ends = Ends(family, server, spec["http"], sources)
             made[f"bulk-tcp{digit}-{spec['http']}"] = (partial(download, ends), HOLD)

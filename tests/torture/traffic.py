@@ -41,7 +41,7 @@ class Traffic:
         deadline = time.monotonic() + seconds
         while True:
             now = self.answers()
-            waiting = sorted(key for key in now if now[key] < since.get(key, 0) + more)
+            waiting = sorted(key for key in now if now[key] < since.get(key, 0) + more) if now else ["all"]
             if not waiting or time.monotonic() > deadline:
                 return waiting
             time.sleep(0.05)
