@@ -25,6 +25,8 @@ HEADERS = 128
 BUFFER_BYTES = 1 << 25
 MARGIN = 0.1
 """Seconds that a packet may take from the router's decision to the provider's end, on a busy machine."""
+ROUTERS_TTL = 64
+"""Of the router's own packets; those that it forwards have less."""
 _TIMESPEC = struct.Struct("qq")
 _SERVERS = frozenset(address for addresses in SERVERS.values() for address in addresses)
 
@@ -53,13 +55,21 @@ class Stray:
 
 @dataclass(slots=True)
 class Gap:
-    """A time in which somebody else had removed our table: nothing could steer."""
+    """A time in which somebody else had removed our table: nothing could steer.
+
+    With `sources`: in which the uplink with these addresses was not configured. What the router itself answers from
+    them (a reset to what still comes of a connection of before) goes the main table's way, as everything of devices
+    that are none of ours.
+    """
 
     begin: float
     end: float | None = None
+    sources: frozenset[str] = frozenset()
 
-    def covers(self, at: float) -> bool:
-        return self.begin <= at and (self.end is None or at <= self.end + MARGIN)
+    def covers(self, stray: Stray) -> bool:
+        timely = self.begin <= stray.at and (self.end is None or stray.at <= self.end + MARGIN)
+        own = stray.packet.ttl == ROUTERS_TTL and stray.packet.src in self.sources
+        return timely and (own or not self.sources)
 
 
 @dataclass(slots=True)
@@ -97,10 +107,10 @@ class Captures:
         return [stray for stray in sorted(found, key=lambda s: s.at) if not self._excuse(stray)]
 
     def _excuse(self, stray: Stray) -> bool:
-        if any(gap.covers(stray.at) for gap in self.gaps):
+        covering = [gap for gap in self.gaps if gap.covers(stray)]
+        if any(not gap.sources for gap in covering):
             self._excused.add(stray.flow)
-            return True
-        return stray.flow in self._excused
+        return bool(covering) or stray.flow in self._excused
 
     def close(self) -> None:
         for sock in self._sockets.values():

@@ -89,10 +89,14 @@ class TorturedLab(Lab):
 
     def reconfigure(self, *, add: str = "", drop: str = "") -> dict[str, Any]:
         """Change one thing about the configuration and have it loaded; the answer."""
+        if add == policies.REMOVED:
+            uplink = self.uplink(policies.OPTIONAL)
+            self.captures.gaps.append(Gap(time.time(), sources=frozenset(uplink.addresses4 + uplink.addresses6)))
         self.variant = (self.variant | {add} if add else self.variant) - {drop}
         self.config_file.write_text(policies.text(self.uplinks, self.variant))
         reply = self.ask({"cmd": "reload"})
         self.stale = "error" in reply
+        self.end_gaps()
         return reply
 
     def workers(self) -> list[int]:
@@ -119,8 +123,14 @@ class TorturedLab(Lab):
             self.router.inside(lambda: wait_until(lambda: nftdump.table_intact(TABLE), TABLE_SECONDS, "our table"))
         except LabError as error:
             raise Violation(f"our table is not loaded again: {error}\n{self.log()}") from None
+        self.end_gaps(table=True)
+
+    def end_gaps(self, *, table: bool = False) -> None:
+        """End those without our table if it is there again, and those without an uplink if that is configured."""
+        owned = policies.OPTIONAL in self.ask({"cmd": "status"}).get("interfaces", {})
         for gap in self.captures.gaps:
-            gap.end = gap.end or time.time()
+            if gap.end is None and (owned if gap.sources else table):
+                gap.end = time.time()
 
     # -- being whole ----------------------------------------------------------------------------------------------
 
@@ -133,6 +143,7 @@ class TorturedLab(Lab):
             rows = self.ask({"cmd": "status"}).get("interfaces", {})
             missing = sorted(n for n in wanted if rows.get(n, {}).get("status") != "online")
             if not missing:
+                self.end_gaps()
                 return []
             if time.monotonic() > deadline:
                 return [f"{n} is not online again: {rows.get(n, 'not there')}" for n in missing]
