@@ -52,6 +52,10 @@ def _refused(sock: socket.socket) -> bool:
             answer = sock.recv(1 << 16, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return False
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:  # more refusals than there is room for
+                raise
+            return True
         number = -struct.unpack_from("i", answer, 16)[0]
         if number == errno.ENOMEM:
             return True
