@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # In an OpenWrt buildroot or SDK: the packages netpath and luci-app-netpath (openwrt.mk).
-# By itself: make demo | test | bench | soak | lint | ipk | clean    (README.md says what each does)
+# By itself: make demo | test | bench | torture | soak | fuzz | lint | ipk | clean    (README.md says what each does)
 
 ifneq ($(wildcard $(TOPDIR)/rules.mk),)
 
@@ -14,11 +14,12 @@ VENV := .venv
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 RUN := $(SUDO) env PYTHONDONTWRITEBYTECODE= KEEP='$(KEEP)' $(VENV)/bin/python
 
-.PHONY: all setup pages root demo test lint bench soak ipk clean
+.PHONY: all setup pages root demo test lint bench torture soak ipk clean
 
 all:
 	@echo "make demo   a little internet on this machine: watch NetPath fail over"
 	@echo "make test   lint and every test"
+	@echo "make torture  random faults under traffic, MINUTES=10 of them, SEED= where to begin"
 	@echo "make bench  measure the budgets"
 	@echo "make soak   the demo's network for an hour, with faults: does anything drift?"
 	@echo "make lint   ruff, mypy and eslint"
@@ -48,6 +49,11 @@ demo: root setup
 test: root setup pages lint
 	# Most of it waits for packets; a file's tests stay together, as they share what they set up.
 	$(RUN) -m pytest -n 4 --dist loadfile
+
+MINUTES ?= 10
+
+torture: root setup
+	$(RUN) -m tests.torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 lint: setup pages
 	$(VENV)/bin/ruff check .
