@@ -31,6 +31,10 @@ class Mwan3:
     down: int = 5
     up: int = 5
 
+    @property
+    def calm_probes_a_day(self) -> float:
+        return self.reliability * 86400 / self.interval
+
     def watch(self, series: Series, until: float) -> Iterator[Change]:
         now, failures, successes, usable = 0.0, 0, 0, True
         while now < until:
@@ -76,6 +80,10 @@ class Dpinger:
     loss_percent: int = 20
     latency: float = 0.5
     hold: float = 10.0
+
+    @property
+    def calm_probes_a_day(self) -> float:
+        return 86400 / self.interval
 
     def watch(self, series: Series, until: float) -> Iterator[Change]:
         ring = _Ring(round(self.period / self.interval), self.loss_interval)

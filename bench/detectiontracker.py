@@ -38,6 +38,10 @@ class NetPath:
             raise ValueError(f"{self.options}: {loaded.problems}")
         return loaded.config.interfaces[0].tracking
 
+    @property
+    def calm_probes_a_day(self) -> float:
+        return self.targets * 86400 / self.tracking().interval
+
     def watch(self, series: Series, until: float) -> Iterator[Change]:
         """What it decides: (seconds, whether the uplink is in use from then on), which it is at the beginning."""
         loop, tracking, changes = Loop(), self.tracking(), list[Change]()
