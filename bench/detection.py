@@ -18,9 +18,9 @@ from bench.detectionseries import Link, Series, Shape
 from bench.detectiontracker import NetPath
 
 DAY = 86400.0
-PROBES = 60_000
+PROBES = 30_000
 """Calm probes that a healthy link is watched with: who probes less is watched for more days, MOST_DAYS at most."""
-MOST_DAYS = 10.0
+MOST_DAYS = 5.0
 SEED = 1
 CUTS = 60
 QUICKER = 10
@@ -30,6 +30,8 @@ WARM = 65.0
 """Seconds before a cut: dpinger's average needs 60."""
 PHASES = 20.0
 """Cuts are spread over this, two of the longest intervals."""
+GOLDEN = (5**0.5 - 1) / 2
+"""Its multiples fill an interval evenly and keep step with nothing."""
 PATIENCE = 300.0
 """Seconds in which a cut must have been noticed, and after its end the uplink be used again."""
 OUTAGE = 60.0
@@ -166,7 +168,8 @@ def outage(watcher: Watcher, link: Link, seed: int, cut: float) -> tuple[float, 
 
 def outages(watcher: Watcher, link: Link, cuts: int) -> Outages:
     """Cut it again and again, each time in another phase of its probing."""
-    found = [outage(watcher, link, 1000 + number, WARM + PHASES * number / cuts) for number in range(cuts)]
+    phases = [number * GOLDEN % 1 for number in range(cuts)]
+    found = [outage(watcher, link, 1000 + number, WARM + PHASES * phase) for number, phase in enumerate(phases)]
     seen = [times for times in found if times is not None]
     return Outages(tuple(noticed for noticed, _ in seen), tuple(back for _, back in seen), cuts)
 
