@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whether the study of detection may be believed: the daemon itself, on real packets that the kernel drops at random.
 
-`python -m bench.detectionlab [--quick]`, as root. One lab, one daemon, two groups of uplinks. What is compared: how often uplinks that lose packets are taken for dead,
-and how soon those that are cut are noticed. The simulation gets as many uplinks and as much time.
+`python -m bench.detectionlab [--quick]`, as root. One lab, one daemon, two groups of uplinks. What is compared: how
+often uplinks that lose packets are taken for dead, and how soon those that are cut are noticed. The simulation gets as
+many uplinks and as much time.
 """
 
 from __future__ import annotations
