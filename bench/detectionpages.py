@@ -36,7 +36,7 @@ def measure(quick: bool, write: bool) -> None:
     other_calms, other_cuts = detection.survey(VARIANTS, {"0%": RANDOM["0%"]} | CHOICES, quick)
     text = "\n".join(
         [
-            *_overview(calms, cuts),
+            *_overview(calms, cuts, quick),
             *_alarms("### False alarms a day, losses independent of each other", RANDOM, calms),
             *_alarms("### False alarms a day, the same losses in bursts", BURSTS_NAMED, calms),
             *_alarms("### False alarms a day, delays that vary", DELAYS, calms),
@@ -53,7 +53,7 @@ def measure(quick: bool, write: bool) -> None:
 BURSTS_NAMED = {f"{name} in bursts": link for name, link in BURSTS.items()}
 
 
-def _overview(calms: Mapping[Cell, Calm], cuts: Mapping[Cell, Outages]) -> list[str]:
+def _overview(calms: Mapping[Cell, Calm], cuts: Mapping[Cell, Outages], quick: bool) -> list[str]:
     heading = (
         "setting",
         "probes a day",
@@ -66,7 +66,8 @@ def _overview(calms: Mapping[Cell, Calm], cuts: Mapping[Cell, Outages]) -> list[
         seen, cut = calms[name, "0%"], cuts[name, "0%"]
         back = short(median(cut.returned))
         rows.append((name, f"{seen.probes_a_day:,.0f}", _times(cut.detected), back, f"{short(seen.days)} days"))
-    return ["### On a line that loses nothing (30 ms, 5 ms of jitter)", "", *_table(heading, rows), ""]
+    how = f"{cut.cuts} cuts for each figure{' (--quick: a look, no verdict)' if quick else ''}."
+    return [how, "", "### On a line that loses nothing (30 ms, 5 ms of jitter)", "", *_table(heading, rows), ""]
 
 
 def _alarms(title: str, links: Iterable[str], calms: Mapping[Cell, Calm]) -> list[str]:
