@@ -18,9 +18,9 @@ from bench.detectionseries import Link, Series, Shape
 from bench.detectiontracker import NetPath
 
 DAY = 86400.0
-PROBES = 30_000
+PROBES = 60_000
 """Calm probes that a healthy link is watched with: who probes less is watched for more days, MOST_DAYS at most."""
-MOST_DAYS = 5.0
+MOST_DAYS = 10.0
 SEED = 1
 CUTS = 60
 QUICKER = 10

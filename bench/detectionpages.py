@@ -179,7 +179,7 @@ def _draw(calms: Mapping[Cell, Calm], cuts: Mapping[Cell, Outages]) -> None:
     }
     plot.lines(
         DOCUMENT.with_name("detection-trade.svg"),
-        "Detection against false alarms, 0 to 20 % random loss along each line (left and low is good)",
+        "Detection against false alarms, 0 to 20 % lost along each line",
         "seconds in which 95 % of cuts are detected",
         f"false alarms a day ({least:g}: none)",
         trade,
