@@ -61,14 +61,18 @@ lint: setup pages
 	$(VENV)/bin/mypy
 	node_modules/.bin/eslint .
 
-bench: root setup
+bench: root setup $(VENV)/.bench
 	$(RUN) -m bench
 
+# What draws the curves in docs/ is large, and nothing else wants it.
+$(VENV)/.bench: $(VENV)/.ready requirements-bench.txt
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@touch $@
+
 TIME ?= 1h
-SEED ?= 1
 
 soak: root setup
-	$(RUN) -m netpath.lab.soak --time '$(TIME)' --seed '$(SEED)' $(if $(OUT),--out '$(OUT)')
+	$(RUN) -m netpath.lab.soak --time '$(TIME)' --seed '$(or $(SEED),1)' $(if $(OUT),--out '$(OUT)')
 
 # The standard library is enough for it, and the binding that it packs too is on PyPI.
 ipk:

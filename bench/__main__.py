@@ -13,7 +13,21 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import bond, datapath, displays, document, failover, fuzz, load, repairs, resident, scrape, switch, ubus
+from bench import (
+    bond,
+    datapath,
+    detectionpages,
+    displays,
+    document,
+    failover,
+    fuzz,
+    load,
+    repairs,
+    resident,
+    scrape,
+    switch,
+    ubus,
+)
 from bench.figure import Figure, Missing, Row, plain
 from netpath.lab import LabError
 
@@ -34,10 +48,19 @@ MEASUREMENTS: Mapping[str, tuple[str, Callable[[bool], Sequence[Figure]]]] = {
     "scrape": ("cost of a scrape of /metrics", scrape.measure),
 }
 
+STUDIES: Mapping[str, tuple[str, Callable[[bool, bool], None]]] = {
+    "detection": ("time to detect against false alarms (docs/detection.md)", detectionpages.measure),
+}
+"""What has a document of its own, only by name: (quick, write) -> printed, and written when told to."""
+
 
 def main() -> int:
     """Measure what was asked for, print it, and write it into docs/benchmarks.md when told to."""
     options = _arguments()
+    if options.names and set(options.names) <= STUDIES.keys():
+        for name in options.names:
+            STUDIES[name][1](options.quick, options.write)
+        return 0
     machine = document.machine()
     rows: list[Row] = []
     failed = False
@@ -60,17 +83,25 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    names = "".join(f"\n  {name:10} {title}" for name, (title, _) in MEASUREMENTS.items())
+    titles = {name: title for name, (title, _) in [*MEASUREMENTS.items(), *STUDIES.items()]}
+    names = "".join(f"\n  {name:10} {title}" for name, title in titles.items())
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description=f"Measure NetPath's budgets.\n\nmeasurements:{names}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*MEASUREMENTS, []], help="only these measurements")
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*titles, []], help="only these measurements")
     parser.add_argument("--quick", action="store_true", help="fewer runs: a look, no verdict")
-    parser.add_argument("--write", action="store_true", help=f"replace the figures in {document.DOCUMENT.name}")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help=f"replace the figures in {document.DOCUMENT.name}, or those of the named study",
+    )
     options = parser.parse_args()
-    if options.write and (options.names or options.quick):
+    studies = STUDIES.keys() & set(options.names)
+    if studies and len(studies) < len(set(options.names)):
+        parser.error(f"{' '.join(sorted(studies))}: a study is run by itself")
+    if options.write and (options.quick or (options.names and not studies)):
         parser.error("--write needs all measurements in full")
     return options
 
