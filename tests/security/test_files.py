@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from netpath.cli.service import tracker_command
 from netpath.config.monitor import load_monitor
 from netpath.owners import make_private, weakness
 from netpath.statedir import StateDir
@@ -272,3 +274,19 @@ def test_a_configuration_without_passwords_may_be_read(public: Path) -> None:
     file = public / "netpath"
     file.write_text("config monitor 'monitor'\n\toption enabled 1\n\toption mqtt_host 192.0.2.1\n")
     assert load_monitor(file).problems == ()
+
+
+# -- Python's own search path -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [["version"], ["bond", "genkey"], ["check", "/dev/null"]])
+def test_nothing_of_the_current_directory_is_imported(theirs: Path, words: list[str]) -> None:
+    """As a detached tracker, its workers and OpenWrt's /usr/bin/netpath start Python."""
+    for module in ("json", "argparse", "base64", "netpath"):
+        (theirs / f"{module}.py").write_text(f"open({str(theirs / 'ran')!r}, 'w').close()\n")
+    argv = tracker_command()
+    assert argv[-2:] == ["run", "--syslog"]
+    run([*argv[:-2], *words], env={"PYTHONPATH": str(ROOT), "NETPATH_SOCKET": str(theirs / "s")}, cwd=theirs)
+    assert not (theirs / "ran").exists()
+    for file in ("netpath/tracker/workers.py", "files/usr/bin/netpath"):
+        assert re.search(r'"-P"| -P ', (ROOT / file).read_text()), file

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Accounts of LuCI and users of the router, on OpenWrt's own rpcd, uhttpd, ubusd and uci, with NetPath installed by opkg."""
+"""Accounts of LuCI and users of the router: OpenWrt's own rpcd, uhttpd, ubusd and uci, NetPath installed by opkg."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def login(router: Router, name: str) -> str:
 
 def denied(answer: Any) -> bool:
     """By the session's access list, or, for what lists it itself, by permission (6 of ubus)."""
-    return (isinstance(answer, dict) and answer["error"]["code"] == -32002) or answer == [6]
+    return answer == [6] or (isinstance(answer, dict) and bool(answer["error"]["code"] == -32002))
 
 
 def test_who_is_not_logged_in_gets_nothing(router: Router) -> None:
@@ -212,3 +212,28 @@ def test_the_service_runs_without_cores(router: Router) -> None:
     limits = sh(router, f"cat /proc/{listed['pid']}/limits")
     (core,) = [line for line in limits.splitlines() if line.startswith("Max core")]
     assert core.split()[4:6] == ["0", "0"]
+
+
+HELLO = "import http.server as h; h.HTTPServer(('192.168.1.2', 8080), h.SimpleHTTPRequestHandler).serve_forever()"
+
+
+def test_the_firewall_keeps_out_what_it_kept_out_before(router: Router) -> None:
+    """From a provider's side neither the router nor a host of the LAN is reached, while NetPath steers."""
+    outside, lan = router.spaces["wan"], router.spaces["lan"]
+    server = lan.popen(["python3", "-c", HELLO], name="server")
+    outside.ip("route add 192.168.1.0/24 via 198.51.100.2\n")
+
+    def reached(address: str) -> bool:
+        return bool(outside.run(["curl", "-s", "--max-time", "2", f"http://{address}/"], check=False))
+
+    try:
+        router.wait(lambda: lan.run(["ss", "-Hltn", "sport = :8080"]), "the server")
+        assert "table inet netpath" in sh(router, "nft list tables")
+        assert (reached("198.51.100.2"), reached("192.168.1.2:8080")) == (False, False)
+        sh(router, "/etc/init.d/firewall stop")
+        router.wait(lambda: reached("198.51.100.2") and reached("192.168.1.2:8080"), "what an open router lets in")
+    finally:
+        sh(router, "/etc/init.d/firewall start")
+        server.stop()
+        outside.ip("route del 192.168.1.0/24 via 198.51.100.2\n")
+    assert (reached("198.51.100.2"), reached("192.168.1.2:8080")) == (False, False)
