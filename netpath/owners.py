@@ -12,10 +12,10 @@ from pathlib import Path
 def weakness(path: Path) -> str | None:
     """Why somebody other than root and this user can decide what is in a file, with the remedy; None: nobody else can.
 
-    The file that a link leads to counts, and the directory that this one is in. Raises OSError.
+    The file that a link leads to counts, and the directories that both are in. Raises OSError.
     """
     file = path.resolve()
-    for each in (file, file.parent):
+    for each in (file, file.parent, path.absolute().parent):
         status = each.stat()
         if status.st_uid not in (0, os.geteuid()):
             return f"{each} belongs to user {status.st_uid} (remedy: chown root {each})"

@@ -174,6 +174,17 @@ def test_a_link_counts_as_what_it_leads_to(public: Path, theirs: Path) -> None:
     assert any("is not run" in line for line in fire(link, public / "none"))
 
 
+@pytest.mark.parametrize("open_to_others", ["of-link", "of-file"])
+def test_the_directories_of_a_link_and_of_its_file_count(public: Path, open_to_others: str) -> None:
+    script = made(public / "of-file/script", public / "out")
+    link = public / "of-link/netpath.user"
+    link.parent.mkdir()
+    link.symlink_to(script)
+    assert weakness(link) is None
+    (public / open_to_others).chmod(0o777)
+    assert open_to_others in str(weakness(link))
+
+
 def test_a_file_of_ours_in_a_directory_like_tmp_is_trusted(public: Path) -> None:
     public.chmod(0o1777)
     script = made(public / "netpath.user", public / "out")
