@@ -25,7 +25,7 @@ from tests.kernel.nsbox import Box
 SEEDS = [(name, path) for name in TARGETS for path in seeds(name)]
 LARGEST, MOST = 4096, 300_000
 """Bytes of a seed, and of all: a corpus is not where a fuzzer keeps what it has seen."""
-CHANGES = 120
+CHANGES = 60
 """Examples of each target: all of them together take some seconds."""
 some = settings(max_examples=CHANGES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -63,7 +63,7 @@ def test_changed_seeds_do_no_harm(name: str) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_any_bytes_do_no_harm(name: str) -> None:
-    settings(max_examples=40, deadline=None)(given(st.binary(max_size=300))(TARGETS[name]))()
+    settings(max_examples=20, deadline=None)(given(st.binary(max_size=300))(TARGETS[name]))()
 
 
 # -- Configurations: sound but for one value -----------------------------------------------------------------------------
@@ -98,7 +98,7 @@ def with_option(text: str, kind: str, option: str, value: str) -> str:
 USUAL = (CORPUS / "load_uci" / "usual.uci").read_text()
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(OPTIONS), VALUES)
 def test_a_sound_file_with_any_value_of_any_option_is_refused_or_renders(where: tuple[str, str], value: str) -> None:
     text = with_option(USUAL, *where, value)
@@ -118,7 +118,7 @@ TOML_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.sampled_from([("global", "globals"), ("interfaces.wan", "interface"), ("rules.r", "rule"), ("bonds.b", "bond")]),
     st.data(),
@@ -184,14 +184,14 @@ OBJECTS = st.dictionaries(st.sampled_from(ARGUMENTS), FITTING | JSON, max_size=6
 COMMANDS = st.sampled_from([*METHODS, "use", "ifup", "ifdown", "stop", "follow", ""])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(COMMANDS, OBJECTS, st.booleans()), max_size=4))
 def test_well_formed_requests_with_any_arguments(asked: list[tuple[str, dict[str, Any], bool]]) -> None:
     lines = [{"args": given, "cmd": cmd} if of_ubus else {**given, "cmd": cmd} for cmd, given, of_ubus in asked]
     TARGETS["socket"]("".join(json.dumps(line) + "\n" for line in lines).encode())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.integers(0, 24), OBJECTS | JSON, st.sampled_from([b'{"a":1}\n', b"", b"[]\n", b"{"]))
 def test_the_plugin_with_any_arguments(method: int, given_: Any, answer: bytes) -> None:
     TARGETS["rpcd"](bytes([method]) + piece(json.dumps(given_, indent=1).encode()) + answer)
