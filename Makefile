@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # In an OpenWrt buildroot or SDK: the packages netpath and luci-app-netpath (openwrt.mk).
-# By itself: make demo | test | bench | lint | ipk | clean    (README.md says what each does)
+# By itself: make demo | test | fuzz | bench | lint | ipk | clean    (README.md says what each does)
 
 ifneq ($(wildcard $(TOPDIR)/rules.mk),)
 
@@ -14,11 +14,12 @@ VENV := .venv
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 RUN := $(SUDO) env PYTHONDONTWRITEBYTECODE= KEEP='$(KEEP)' $(VENV)/bin/python
 
-.PHONY: all setup pages root demo test lint bench ipk clean
+.PHONY: all setup pages root demo test fuzz lint bench ipk clean
 
 all:
 	@echo "make demo   a little internet on this machine: watch NetPath fail over"
 	@echo "make test   lint and every test"
+	@echo "make fuzz   hostile inputs, found by coverage (docs/testing.md)"
 	@echo "make bench  measure the budgets"
 	@echo "make lint   ruff, mypy and eslint"
 	@echo "make ipk    packages for OpenWrt in dist/, without an SDK"
@@ -47,6 +48,11 @@ demo: root setup
 test: root setup pages lint
 	# Most of it waits for packets; a file's tests stay together, as they share what they set up.
 	$(RUN) -m pytest -n 4 --dist loadfile
+
+# Coverage-guided; `make test` has the same targets with hypothesis. TARGET=all|NAME... SECONDS=of each
+fuzz: setup
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
+	$(VENV)/bin/python -m tests.fuzz $(or $(TARGET),all) --seconds $(or $(SECONDS),60)
 
 lint: setup pages
 	$(VENV)/bin/ruff check .
