@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from random import Random
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -76,9 +77,10 @@ ADDRESSES = st.sampled_from(
 WORDS = st.sampled_from(
     ["1", "0", "wan", "m1", "balanced", "default", "unreachable", "blackhole", "tcp", "udp", "!tcp", "all", "ipv4",
      "ipv6", "any", "443", "!80-90", "65535:", ":0", "63", "cs7-be", "00:00:5e:00:53:01", "example.com",
-     "*.xn--bcher-kva.example", "200ms", "24h", "1e3", "22:00-06:00", "sat-mon", "500M", "prefix", "masquerade", "auto", "lan", "wan.1@x",
-     "ping", "httping", "arping", "https://[2001:db8::1]:1/", "0x3F00", "0xFFFFFFFF", "0x1", "main", '"', "\\", "}", "; drop",
-     "#", "$(reboot)", "\u2018x\u2019", "\u202e", "st_x_4", "netpath", "accept"]
+     "*.xn--bcher-kva.example", "200ms", "24h", "1e3", "22:00-06:00", "sat-mon", "500M", "prefix", "masquerade",
+     "auto", "lan", "wan.1@x", "ping", "httping", "arping", "https://[2001:db8::1]:1/", "0x3F00", "0xFFFFFFFF",
+     "0x1", "main", '"', "\\", "}", "; drop", "#", "$(reboot)", "\u2018x\u2019", "\u202e", "st_x_4", "netpath",
+     "accept"]
 )  # fmt: skip
 VALUES = st.lists(WORDS | ADDRESSES | NUMBERS | TEXT, min_size=1, max_size=3).map(" ".join)
 OPTIONS = [
@@ -292,3 +294,55 @@ def test_http_answers_that_lie(text: str, size: int) -> None:
     target("http")(text.encode())
     data = text.encode()
     target("http_probe")(b"\0" + b"".join(piece(data[at : at + size]) for at in range(0, len(data), size)))
+
+
+# -- The seeds --------------------------------------------------------------------------------------------------------
+
+DEEP = {
+    "uci": "netpath.config.uci._Reader._store",
+    "toml": "netpath.config.toml.as_text",
+    "load_uci": "tests.fuzz.configuration.desired",
+    "load_toml": "tests.fuzz.configuration.desired",
+    "mwan3": "tests.fuzz.configuration.desired",
+    "bond_config": "netpath.config.bond_seed._Translation.__init__",
+    "dotenv": "netpath.cli.dotenv._value",
+    "values": "netpath.config.values._within",
+    "socket": "netpath.tracker.metrics.Metrics.history",
+    "rpcd": "tests.fuzz.requests.unwrapped",
+    "bond_socket": "tests.fuzz.requests.Control._answer",
+    "cli": "netpath.cli.figures.metrics_table",
+    "udp": "tests.fuzz.peers.FakeListener.send",
+    "clash": "netpath.monitor.shares.divide",
+    "websocket": "netpath.monitor.websocket._message",
+    "http": "netpath.monitor.http_client._chunks",
+    "ubus": "netpath.monitor.netifd._bytes",
+    "metrics": "netpath.monitor.metrics.http.head",
+    "icmp": "netpath.probe.icmp.IcmpProber._packed",
+    "dns": "netpath.probe.resolve.Resolver._answered",
+    "http_probe": "netpath.probe.stream.StreamProber.succeed",
+    "neighbours": "netpath.probe.neighbour.SolicitationProber.answered",
+    "netlink": "netpath.kernel.rtnl._next_hops",
+    "bond_strangers": "netpath.bond.serverside.ServerSessions.initiate",
+    "bond_handshakes": "netpath.bond.handshake.agreed",
+    "bond_plaintexts": "netpath.bond.assemble.run",
+    "bond_repairs": "netpath.bond.fec.groups.Decoder._recover",
+    "bond_slices": "netpath.bond.assemble.run",
+    "bond_packets": "netpath.bond.assemble.run",
+}
+"""Target -> what only an input that is sound comes to."""
+
+
+class ReachedError(BaseException):
+    """Nobody catches it."""
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_seeds_come_to_the_heart_of_what_they_are_for(name: str) -> None:
+    found = target(name)
+
+    def run_all() -> None:
+        for path in seeds(name):
+            found(path.read_bytes())
+
+    with mock.patch(DEEP[name], side_effect=ReachedError), pytest.raises(ReachedError):
+        run_all()
