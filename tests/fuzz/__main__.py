@@ -25,8 +25,8 @@ HANG = 20
 """Seconds after which one input counts as a hang."""
 MEMORY = 1024
 """MiB."""
-UCI = "netpath.config.uci"
-MADE_WRONG = ("next_statement",)
+MADE_WRONG = {"netpath.config.uci": "next_statement", "netpath.kernel.netlink": "parts"}
+"""Module -> its function out of which atheris 2.3.0 makes nonsense (a `with` out of nowhere, a wrong variable)."""
 _RUNS = re.compile(r"^stat::number_of_executed_units: *(\d+)", re.MULTILINE)
 
 
@@ -71,7 +71,9 @@ def _fuzz(name: str, seconds: int, inputs: list[Path]) -> NoReturn:
         import atheris
     except ImportError:
         sys.exit("atheris is not installed here: `make fuzz` installs it, where it has a wheel (requirements-fuzz.txt)")
-    with atheris.instrument_imports(include=["netpath", "tomllib"], exclude=[UCI], enable_loader_override=False):
+    with atheris.instrument_imports(
+        include=["netpath", "tomllib"], exclude=[*MADE_WRONG], enable_loader_override=False
+    ):
         found = target(name)
     _instrument(atheris)
     kept = WORK / name
@@ -79,7 +81,9 @@ def _fuzz(name: str, seconds: int, inputs: list[Path]) -> NoReturn:
     words = WORK / f"{name}.dict"
     words.write_text(_dictionary(name), encoding="ascii")
     argv = [sys.argv[0], f"-max_len={LONGEST}", f"-timeout={HANG}", f"-rss_limit_mb={MEMORY}"]
-    argv += [f"-artifact_prefix={WORK}/{name}-", f"-dict={words}"]
+    argv += [f"-artifact_prefix={WORK}/{name}-"]
+    if words.stat().st_size:  # libFuzzer does not take an empty one
+        argv.append(f"-dict={words}")
     if inputs:
         argv += map(str, inputs)
     else:
@@ -90,14 +94,15 @@ def _fuzz(name: str, seconds: int, inputs: list[Path]) -> NoReturn:
 
 
 def _instrument(atheris: Any) -> None:
-    """What atheris 2.3.0 cannot as a whole: it makes one function of the UCI reader wrong (a `with` out of nowhere)."""
-    reader = sys.modules.get(UCI)
-    if reader is None:
-        return
-    for owner in (reader, *(each for each in vars(reader).values() if isinstance(each, type))):
-        for name, member in vars(owner).items():
-            if isinstance(member, FunctionType) and member.__module__ == UCI and name not in MADE_WRONG:
-                atheris.instrument_func(member)
+    """The rest of those modules."""
+    for module, wrong in MADE_WRONG.items():
+        if module not in sys.modules:
+            continue
+        inside = vars(sys.modules[module])
+        for owner in (inside, *(vars(each) for each in inside.values() if isinstance(each, type))):
+            for name, member in owner.items():
+                if isinstance(member, FunctionType) and member.__module__ == module and name != wrong:
+                    atheris.instrument_func(member)
 
 
 def _dictionary(name: str) -> str:
