@@ -30,7 +30,7 @@ MADE_WRONG = {
     "netpath.kernel.netlink": "parts",
     "netpath.monitor.websocket": "_message",
 }
-"""Module -> its function out of which atheris 2.3.0 makes nonsense (a `with` out of nowhere, a loop that misses its end)."""
+"""Module -> its function that atheris 2.3.0 makes nonsense of (a `with` out of nowhere, a loop that misses its end)."""
 _RUNS = re.compile(r"^stat::number_of_executed_units: *(\d+)", re.MULTILINE)
 
 
