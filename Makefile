@@ -14,12 +14,13 @@ VENV := .venv
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 RUN := $(SUDO) env PYTHONDONTWRITEBYTECODE= KEEP='$(KEEP)' $(VENV)/bin/python
 
-.PHONY: all setup pages root demo test lint bench torture soak ipk clean
+.PHONY: all setup pages root demo test lint bench torture soak fuzz ipk clean
 
 all:
 	@echo "make demo   a little internet on this machine: watch NetPath fail over"
 	@echo "make test   lint and every test"
-	@echo "make torture  random faults under traffic, MINUTES=10 of them, SEED= where to begin"
+	@echo "make torture  random faults under traffic: is every packet where it belongs?"
+	@echo "make fuzz   hostile inputs, found by coverage (docs/testing.md)"
 	@echo "make bench  measure the budgets"
 	@echo "make soak   the demo's network for an hour, with faults: does anything drift?"
 	@echo "make lint   ruff, mypy and eslint"
@@ -54,6 +55,11 @@ MINUTES ?= 10
 
 torture: root setup
 	$(RUN) -m tests.torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+# Coverage-guided; `make test` has the same targets with hypothesis. TARGET=all|NAME... SECONDS=of each
+fuzz: setup
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
+	$(VENV)/bin/python -m tests.fuzz $(or $(TARGET),all) --seconds $(or $(SECONDS),60)
 
 lint: setup pages
 	$(VENV)/bin/ruff check .

@@ -232,6 +232,8 @@ class NetlinkSocket:
             offset = 0
             while offset < size:
                 length, kind = step(buffer, offset)
+                if length < 16 or offset + length > size:
+                    raise NetlinkError(errno.EBADMSG, "damaged netlink message")
                 if kind in (NLMSG_DONE, NLMSG_ERROR):
                     _end_of_dump(kind, 0, view[offset + 16 : offset + length])
                     yield bodies
