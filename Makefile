@@ -54,8 +54,13 @@ lint: setup pages
 	$(VENV)/bin/mypy
 	node_modules/.bin/eslint .
 
-bench: root setup
+bench: root setup $(VENV)/.bench
 	$(RUN) -m bench
+
+# What draws the curves in docs/ is large, and nothing else wants it.
+$(VENV)/.bench: $(VENV)/.ready requirements-bench.txt
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@touch $@
 
 # The standard library is enough for it, and the binding that it packs too is on PyPI.
 ipk:
