@@ -17,14 +17,19 @@ BEGIN, END = "<!-- figures: written by `python -m bench --write` -->", "<!-- end
 
 
 def write(machine: Sequence[str], rows: Sequence[Row]) -> None:
-    """Replace what stands between the two marks. Raises ValueError when they are not there."""
-    text = DOCUMENT.read_text(encoding="utf-8")
+    """Replace the figures in docs/benchmarks.md; see `replace`."""
+    replace(DOCUMENT, machine, markdown(rows))
+
+
+def replace(document: Path, machine: Sequence[str], figures: str) -> None:
+    """Replace what stands between the two marks of a document. Raises ValueError when they are not there."""
+    text = document.read_text(encoding="utf-8")
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"{DOCUMENT}: the lines {BEGIN!r} and {END!r} are missing")
+        raise ValueError(f"{document}: the lines {BEGIN!r} and {END!r} are missing")
     lines = "".join(f"- {line}\n" for line in machine)
-    DOCUMENT.write_text(f"{head}{begin}\n{lines}\n{markdown(rows)}{end}{tail}", encoding="utf-8")
+    document.write_text(f"{head}{begin}\n{lines}\n{figures}{end}{tail}", encoding="utf-8")
 
 
 def machine() -> list[str]:
