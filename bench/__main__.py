@@ -22,16 +22,17 @@ from bench import (
     fuzz,
     growth,
     load,
+    mwan3,
     repairs,
     resident,
     scrape,
     switch,
     ubus,
 )
-from bench.figure import Figure, Missing, Row, plain
+from bench.figure import Missing, Row, plain
 from netpath.lab import LabError
 
-MEASUREMENTS: Mapping[str, tuple[str, Callable[[bool], Sequence[Figure]]]] = {
+MEASUREMENTS: Mapping[str, tuple[str, Callable[[bool], Sequence[Row]]]] = {
     "resident": ("memory and CPU time of the tracker", resident.measure),
     "drift": ("memory of the tracker after a busy life", resident.drift),
     "load": ("full load and reload", load.measure),
@@ -46,6 +47,7 @@ MEASUREMENTS: Mapping[str, tuple[str, Callable[[bool], Sequence[Figure]]]] = {
     "displays": ("UDP server of the monitor", displays.measure),
     "ubus": ("status through rpcd", ubus.measure),
     "scrape": ("cost of a scrape of /metrics", scrape.measure),
+    "mwan3": ("mwan3 beside NetPath, when its path is given", mwan3.measure),
     "growth": ("growth with uplinks and rules", growth.measure),
 }
 

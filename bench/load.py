@@ -14,6 +14,8 @@ from netpath.lab import Lab, LabError
 RULES = 1000
 START, RELOAD = 1.0, 0.3
 """Seconds."""
+LONGEST = 60.0
+"""Seconds that a start may take: 10,000 rules on a busy machine."""
 PORT = 9
 """Discarded by the providers: these packets only have to leave the router."""
 PAUSE = 0.002
@@ -69,7 +71,7 @@ def start(lab: Lab, text: str) -> float:
         pulse.wait(lambda record: record.outcome == "wan")
         began = time.monotonic()
         process = lab.start_netpath(text)
-        first = pulse.wait(lambda record: record.outcome == "wan2", since=began)
+        first = pulse.wait(lambda record: record.outcome == "wan2", since=began, timeout=LONGEST)
     process.stop()
     if process.wait():
         raise LabError(f"NetPath did not stop properly:\n{process.output()}")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from bench import configurations, growth
+from bench import configurations, growth, resident
 from bench.growth import MEMORY, RELOAD, UNITS, Point
 from netpath.config import loads
 from netpath.lab.plan import uplinks
@@ -39,7 +39,7 @@ def test_each_chart_draws_what_is_measured_and_all_of_it_is_drawn() -> None:
 
 def test_the_greatest_points_of_the_grid_are_configurations_without_a_problem() -> None:
     for point in (Point(max(growth.UPLINKS), 10), Point(2, 1000)):
-        text = config(uplinks(growth.resident.specs(point.uplinks)), rules=configurations.rules(point.rules, "all"))
+        text = config(uplinks(resident.specs(point.uplinks)), rules=configurations.rules(point.rules, "all"))
         loaded = loads(text).config
         assert loaded is not None
         assert len(loaded.interfaces) == point.uplinks
