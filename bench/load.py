@@ -67,7 +67,9 @@ def configuration(lab: Lab, count: int = RULES) -> str:
 
 def start(lab: Lab, text: str) -> float:
     """Seconds from executing `netpath run` to the sending of the first new flow that it steers; then stop it."""
-    with lab.pulse(interval=0.002, timeout=0.5, concurrency=1000) as pulse:
+    # A flow that took the port of one from before the start would be that connection, which keeps its way.
+    lab.router.run(["conntrack", "-F"])
+    with lab.pulse(interval=0.002, timeout=0.5, concurrency=1000, count=int(LONGEST / 0.002)) as pulse:
         pulse.wait(lambda record: record.outcome == "wan")
         began = time.monotonic()
         process = lab.start_netpath(text)

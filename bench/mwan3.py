@@ -22,7 +22,7 @@ from pathlib import Path
 from bench import configurations, datapath, failover, load, resident, ubus
 from bench.figure import Figure, Missing, Row, short
 from bench.openwrt import CpuGroup, Userland
-from netpath.lab import SERVERS, Lab, Uplink
+from netpath.lab import SERVERS, Lab, Traffic, Uplink
 from netpath.lab.namespace import Process, Unavailable, run, wait_until
 from netpath.lab.rpcd import PLUGIN
 from netpath.lab.rpcd import root as openwrt_root
@@ -260,13 +260,19 @@ def _stop(lab: Lab) -> None:
             process.stop()
 
 
+def _pulse(lab: Lab) -> Traffic:
+    """New flows that never take the port of an older one, which connection tracking would keep where that went."""
+    lab.router.run(["conntrack", "-F"])
+    return lab.pulse(interval=PULSE, timeout=0.5, concurrency=1000, count=int(LONGEST / PULSE))
+
+
 def _steered(lab: Lab, start: Callable[[], object]) -> float:
     """Seconds until the first new flow by `wan2` that is answered."""
-    with lab.pulse(interval=PULSE, timeout=0.5, concurrency=1000) as pulse:
+    with _pulse(lab) as pulse:
         pulse.wait(lambda record: record.outcome == "wan")
         began = time.monotonic()
         start()
-        first = pulse.wait(lambda record: record.outcome == "wan2", since=began, timeout=30.0)
+        first = pulse.wait(lambda record: record.outcome == "wan2", since=began, timeout=LONGEST)
     return first.sent - began
 
 
@@ -287,7 +293,7 @@ def _failure(lab: Lab, fail: Callable[[], object], online: Callable[[], bool], *
     """Seconds from a failure of `wan` to the first new flow by `wan2`; at the end all is well again."""
     wait_until(online, LONGEST, "all uplinks to be online")
     time.sleep(SETTLE)
-    with lab.pulse(interval=PULSE, timeout=0.5, concurrency=1000) as pulse:
+    with _pulse(lab) as pulse:
         pulse.wait(lambda record: record.outcome == "wan")
         moment = time.monotonic()
         fail()
