@@ -124,8 +124,8 @@ def _packets(points: Sequence[Point], quick: bool) -> list[Cell]:
 
 def write(machine: Sequence[str], cells: Sequence[Cell]) -> None:
     """The table into docs/growth.md, and the curves beside it."""
-    document.replace(DOCUMENT, machine, table(cells))
     draw(DOCUMENT.parent, cells)
+    document.replace(DOCUMENT, machine, f"{table(cells)}\n{pictures()}")
 
 
 def table(cells: Sequence[Cell]) -> str:
@@ -145,12 +145,25 @@ def _told(values: Sequence[float]) -> str:
     return middle if len(values) == 1 else f"{middle} ({short(min(values))}-{short(max(values))})"
 
 
+def pictures() -> str:
+    """What `draw` writes, side by side, in Markdown."""
+    axes = Point._fields
+    lines = [[f"by {axis}" for axis in axes], ["---"] * len(axes)]
+    for name, (title, *_) in CHARTS.items():
+        lines.append([f"![{title} by {axis}]({_file(name, axis)})" for axis in axes])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _file(chart: str, axis: str) -> str:
+    return f"growth-{chart}-{axis}.svg"
+
+
 def draw(directory: Path, cells: Sequence[Cell]) -> list[Path]:
     """Two pictures of each chart, `growth-CHART-uplinks.svg` and `growth-CHART-rules.svg`; the files written."""
     files = []
     for name, (title, label, drawn) in CHARTS.items():
         for axis in Point._fields:
-            file = directory / f"growth-{name}-{axis}.svg"
+            file = directory / _file(name, axis)
             series = {measured: curve(cells, measured, axis) for measured in drawn}
             steep = axis == "rules" and name in STEEP
             plot.lines(file, f"{title} by {axis}", axis, label, series, logx=axis == "rules", logy=steep)
