@@ -38,10 +38,12 @@ def test_names_fit_into_mwan3s_fifteen_characters() -> None:
     assert max(len(name) for name in re.findall(r"config (?:rule|policy) '(.*)'", text)) <= 15
 
 
-def test_every_interface_has_the_options() -> None:
-    read = loads(configuration(UPLINKS, configurations.rules(10, "all"), FAST)).config
-    assert read is not None
-    assert [(i.name, i.down, len(i.track_targets)) for i in read.interfaces] == [("wan", 3, 4), ("wan2", 3, 4)]
+def test_every_interface_has_the_options_and_without_any_nothing_is_tracked() -> None:
+    rules = configurations.rules(10, "all")
+    text = configuration(UPLINKS, rules, FAST)
+    assert text.count("option down '3'") == len(UPLINKS)
+    assert text.count("list track_ip ") == 4 * len(UPLINKS)
+    assert "track_ip" not in configuration(UPLINKS, rules)
 
 
 def test_netifd_gets_the_addresses_of_the_lab() -> None:
