@@ -177,6 +177,7 @@ def network(uplinks: Sequence[Uplink]) -> str:
                 "ipaddr": f"{uplink.addresses('ipv4')[0]}/{uplink.length('ipv4')}",
                 "gateway": uplink.gateways("ipv4")[0],
                 "metric": uplink.metric,
+                "force_link": 0,  # else a static interface, unlike one with DHCP, stays up without a carrier
             },
         )
         for uplink in uplinks
