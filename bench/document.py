@@ -18,8 +18,12 @@ BEGIN, END = "<!-- figures: written by `python -m bench --write` -->", "<!-- end
 
 def write(machine: Sequence[str], rows: Sequence[Row]) -> None:
     """Write the measured budgets. Raises ValueError as `replace` does."""
-    lines = "".join(f"- {line}\n" for line in machine)
-    replace(DOCUMENT, BEGIN, END, f"{lines}\n{markdown(rows)}")
+    replace(DOCUMENT, BEGIN, END, f"{bullets(machine)}\n{markdown(rows)}")
+
+
+def bullets(machine: Sequence[str]) -> str:
+    """`machine` as a list in Markdown."""
+    return "".join(f"- {line}\n" for line in machine)
 
 
 def replace(path: Path, begin: str, end: str, text: str) -> None:

@@ -89,7 +89,16 @@ def nested(kind: int, *attributes_: bytes) -> bytes:
 
 def attributes(data: memoryview, offset: int = 0) -> dict[int, memoryview]:
     """Type -> value of the attributes from `offset` on; of a repeated type the last one."""
-    return dict(each_attribute(data, offset))
+    # As `each_attribute`, which as a generator takes half as long again: thousands of objects are read at each load.
+    found = {}
+    end = len(data)
+    while offset + 4 <= end:
+        length, kind = ATTRIBUTE.unpack_from(data, offset)
+        if length < 4 or offset + length > end:
+            break
+        found[kind & _ATTRIBUTE_KIND] = data[offset + 4 : offset + length]
+        offset += (length + 3) & ~3
+    return found
 
 
 def each_attribute(data: memoryview, offset: int = 0) -> Iterator[tuple[int, memoryview]]:
