@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # In an OpenWrt buildroot or SDK: the packages netpath and luci-app-netpath (openwrt.mk).
-# By itself: make demo | test | bench | lint | ipk | clean    (README.md says what each does)
+# By itself: make demo | test | bench | torture | soak | fuzz | lint | ipk | clean    (README.md says what each does)
 
 ifneq ($(wildcard $(TOPDIR)/rules.mk),)
 
@@ -14,12 +14,15 @@ VENV := .venv
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 RUN := $(SUDO) env PYTHONDONTWRITEBYTECODE= KEEP='$(KEEP)' $(VENV)/bin/python
 
-.PHONY: all setup pages root demo test lint bench ipk clean
+.PHONY: all setup pages root demo test lint bench torture soak fuzz ipk clean
 
 all:
 	@echo "make demo   a little internet on this machine: watch NetPath fail over"
 	@echo "make test   lint and every test"
+	@echo "make torture  random faults under traffic: is every packet where it belongs?"
+	@echo "make fuzz   hostile inputs, found by coverage (docs/testing.md)"
 	@echo "make bench  measure the budgets"
+	@echo "make soak   the demo's network for an hour, with faults: does anything drift?"
 	@echo "make lint   ruff, mypy and eslint"
 	@echo "make ipk    packages for OpenWrt in dist/, without an SDK"
 	@echo "make clean  remove what the others made here"
@@ -48,14 +51,34 @@ test: root setup pages lint
 	# Most of it waits for packets; a file's tests stay together, as they share what they set up.
 	$(RUN) -m pytest -n 4 --dist loadfile
 
+MINUTES ?= 10
+
+torture: root setup
+	$(RUN) -m tests.torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+# Coverage-guided; `make test` has the same targets with hypothesis. TARGET=all|NAME... SECONDS=of each
+fuzz: setup
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
+	$(VENV)/bin/python -m tests.fuzz $(or $(TARGET),all) --seconds $(or $(SECONDS),60)
+
 lint: setup pages
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	node_modules/.bin/eslint .
 
-bench: root setup
+bench: root setup $(VENV)/.bench
 	$(RUN) -m bench
+
+# What draws the curves in docs/ is large, and nothing else wants it.
+$(VENV)/.bench: $(VENV)/.ready requirements-bench.txt
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@touch $@
+
+TIME ?= 1h
+
+soak: root setup
+	$(RUN) -m netpath.lab.soak --time '$(TIME)' --seed '$(or $(SEED),1)' $(if $(OUT),--out '$(OUT)')
 
 # The standard library is enough for it, and the binding that it packs too is on PyPI.
 ipk:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`python -m bench [NAME ...] [--quick] [--write]`: measure NetPath's budgets; under 8 minutes for all of them.
+"""`python -m bench [NAME ...] [--quick] [--write]`: measure NetPath's budgets; under half an hour for all of them.
 
 A missed budget is printed and is no failure. Exit code 1: something could not be measured.
 """
@@ -13,11 +13,27 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import bond, datapath, displays, document, failover, fuzz, load, repairs, resident, scrape, switch, ubus
-from bench.figure import Figure, Missing, Row, plain
+from bench import (
+    bond,
+    datapath,
+    detectionpages,
+    displays,
+    document,
+    failover,
+    fuzz,
+    growth,
+    load,
+    mwan3,
+    repairs,
+    resident,
+    scrape,
+    switch,
+    ubus,
+)
+from bench.figure import Missing, Row, plain
 from netpath.lab import LabError
 
-MEASUREMENTS: Mapping[str, tuple[str, Callable[[bool], Sequence[Figure]]]] = {
+MEASUREMENTS: Mapping[str, tuple[str, Callable[[bool], Sequence[Row]]]] = {
     "resident": ("memory and CPU time of the tracker", resident.measure),
     "drift": ("memory of the tracker after a busy life", resident.drift),
     "load": ("full load and reload", load.measure),
@@ -32,46 +48,58 @@ MEASUREMENTS: Mapping[str, tuple[str, Callable[[bool], Sequence[Figure]]]] = {
     "displays": ("UDP server of the monitor", displays.measure),
     "ubus": ("status through rpcd", ubus.measure),
     "scrape": ("cost of a scrape of /metrics", scrape.measure),
+    "mwan3": ("mwan3 beside NetPath, when its path is given", mwan3.measure),
 }
+
+STUDIES: Mapping[str, tuple[str, Callable[[bool, bool], None]]] = {
+    "growth": ("growth with uplinks and rules (docs/growth.md)", growth.measure),
+    "detection": ("time to detect against false alarms (docs/detection.md)", detectionpages.measure),
+}
+"""What has a document of its own: (quick, write) -> printed, and written when told to."""
+TITLES = {name: title for name, (title, _) in [*MEASUREMENTS.items(), *STUDIES.items()]}
 
 
 def main() -> int:
-    """Measure what was asked for, print it, and write it into docs/benchmarks.md when told to."""
+    """Measure what was asked for, print it, and write it into docs/ when told to."""
     options = _arguments()
+    names = options.names or [*MEASUREMENTS, *STUDIES]
     machine = document.machine()
     rows: list[Row] = []
     failed = False
-    for name in options.names or MEASUREMENTS:
-        title, measure = MEASUREMENTS[name]
+    for name in names:
         began = time.monotonic()
-        print(f"{name}: {title} ...", file=sys.stderr, flush=True)
+        print(f"{name}: {TITLES[name]} ...", file=sys.stderr, flush=True)
         try:
-            rows += measure(options.quick)
+            if name in STUDIES:
+                STUDIES[name][1](options.quick, options.write)
+            else:
+                rows += MEASUREMENTS[name][1](options.quick)
         except (LabError, OSError, subprocess.SubprocessError) as error:
             failed = True
-            rows.append(Missing(title, "-", str(error).splitlines()[0]))
+            rows.append(Missing(TITLES[name], "-", str(error).splitlines()[0]))
             print(f"{name}: {error}", file=sys.stderr, flush=True)
         print(f"{name}: took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     machine[-1] += f", after: {os.getloadavg()[0]:.1f}"
-    print("\n".join(machine), plain(rows), sep="\n\n", end="")
-    if options.write and not failed:
+    if rows:
+        print("\n".join(machine), plain(rows), sep="\n\n", end="")
+    if options.write and not failed and not options.names:
         document.write(machine, rows)
     return int(failed)
 
 
 def _arguments() -> argparse.Namespace:
-    names = "".join(f"\n  {name:10} {title}" for name, (title, _) in MEASUREMENTS.items())
+    names = "".join(f"\n  {name:10} {title}" for name, title in TITLES.items())
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description=f"Measure NetPath's budgets.\n\nmeasurements:{names}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*MEASUREMENTS, []], help="only these measurements")
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*TITLES, []], help="only these measurements")
     parser.add_argument("--quick", action="store_true", help="fewer runs: a look, no verdict")
-    parser.add_argument("--write", action="store_true", help=f"replace the figures in {document.DOCUMENT.name}")
+    parser.add_argument("--write", action="store_true", help="replace the figures in docs/")
     options = parser.parse_args()
-    if options.write and (options.names or options.quick):
-        parser.error("--write needs all measurements in full")
+    if options.write and (options.quick or set(options.names) - STUDIES.keys()):
+        parser.error(f"--write needs all measurements in full, or only those with a document: {', '.join(STUDIES)}")
     return options
 
 

@@ -77,29 +77,44 @@ def measure(quick: bool) -> list[Figure]:
     """New and established flows with 10 and 1,000 rules against bare forwarding."""
     rounds = 5 if quick else 25
     kinds: dict[str, Callable[[Lab], object]] = {
-        "bare": _as_it_is,
-        SAME: _as_it_is,
+        "bare": as_it_is,
+        SAME: as_it_is,
         ONE_RULE: _one_rule,
         EMPTY_CHAINS: _empty_chains,
         BY_HAND: _by_hand,
-        "10": lambda lab: lab.start_netpath(_configuration(lab, 10)),
-        "1000": lambda lab: lab.start_netpath(_configuration(lab, 1000)),
+        "10": lambda lab: steered(lab, 10),
+        "1000": lambda lab: steered(lab, 1000),
         PLAIN: lambda lab: lab.router.nft(_plain_rules(1000)),
     }
     with ExitStack() as stack:
-        routers = {name: _router(stack, prepare) for name, prepare in kinds.items()}
-        for router in routers.values():
-            _cut(router.lab)
-        new = _interleave(routers, Router.new, NEW_PACKETS, rounds)
-        for router in routers.values():
-            _establish(router)
-        established = _interleave(routers, Router.established, ESTABLISHED_FLOWS * ESTABLISHED_REPEATS, rounds)
-        replies = _interleave(routers, Router.reply, ESTABLISHED_FLOWS * ESTABLISHED_REPEATS, rounds)
+        routers = {name: router(stack, Lab(2), prepare) for name, prepare in kinds.items()}
+        new = new_packets(routers, rounds)
+        established, replies = established_packets(routers, rounds)
     return [
         *_figures("NEW packet", new, NEW),
         *_figures("established packet", established, ESTABLISHED),
         *_figures("established packet, reply", replies, ESTABLISHED),
     ]
+
+
+def new_packets(routers: Mapping[str, Router], rounds: int) -> dict[str, list[float]]:
+    """Microseconds of each round, by router, of packets that are the first of their flows."""
+    for each in routers.values():
+        _cut(each.lab)
+    return _interleave(routers, Router.new, NEW_PACKETS, rounds)
+
+
+def established_packets(
+    routers: Mapping[str, Router], rounds: int
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """The same of packets of flows that have been answered: from the LAN, and from the server."""
+    for each in routers.values():
+        _establish(each)
+    packets = ESTABLISHED_FLOWS * ESTABLISHED_REPEATS
+    return (
+        _interleave(routers, Router.established, packets, rounds),
+        _interleave(routers, Router.reply, packets, rounds),
+    )
 
 
 def _figures(kind: str, costs: Mapping[str, Sequence[float]], budgets: Mapping[int, float]) -> list[Figure]:
@@ -115,7 +130,7 @@ def _figures(kind: str, costs: Mapping[str, Sequence[float]], budgets: Mapping[i
     ]
 
 
-def _as_it_is(_: Lab) -> None:
+def as_it_is(_: Lab) -> None:
     """The lab's router: connection tracking and masquerading, nothing else."""
 
 
@@ -156,9 +171,10 @@ def _by_hand(lab: Lab) -> None:
     )
 
 
-def _configuration(lab: Lab, rules: int) -> str:
-    """All traffic meets the last of the rules and takes `wan`, as it does on the bare router."""
-    return lab.config(mode="failover", options=configurations.UNTRACKED, rules=configurations.rules(rules, "all"))
+def steered(lab: Lab, rules: int) -> None:
+    """NetPath. All traffic meets the last of the rules and takes `wan`, as it does on the bare router."""
+    rules_ = configurations.rules(rules, "all")
+    lab.start_netpath(lab.config(mode="failover", options=configurations.UNTRACKED, rules=rules_))
 
 
 def _plain_rules(count: int) -> str:
@@ -169,8 +185,9 @@ def _plain_rules(count: int) -> str:
     return f"table inet plain {{\nchain in {{ type filter hook prerouting priority mangle;\n{body}\n}}\n}}\n"
 
 
-def _router(stack: ExitStack, prepare: Callable[[Lab], object]) -> Router:
-    lab = stack.enter_context(Lab(2))
+def router(stack: ExitStack, wanted: Lab, prepare: Callable[[Lab], object]) -> Router:
+    """Open a lab and make its router ready. Raises LabError when traffic does not take the first uplink then."""
+    lab = stack.enter_context(wanted)
     prepare(lab)
     if lab.flows(1)["wan"] != 1:
         raise LabError("traffic does not take the uplink that it was meant to take")

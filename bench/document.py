@@ -17,14 +17,22 @@ BEGIN, END = "<!-- figures: written by `python -m bench --write` -->", "<!-- end
 
 
 def write(machine: Sequence[str], rows: Sequence[Row]) -> None:
-    """Replace what stands between the two marks. Raises ValueError when they are not there."""
-    text = DOCUMENT.read_text(encoding="utf-8")
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{DOCUMENT}: the lines {BEGIN!r} and {END!r} are missing")
-    lines = "".join(f"- {line}\n" for line in machine)
-    DOCUMENT.write_text(f"{head}{begin}\n{lines}\n{markdown(rows)}{end}{tail}", encoding="utf-8")
+    """Write the measured budgets. Raises ValueError as `replace` does."""
+    replace(DOCUMENT, BEGIN, END, f"{bullets(machine)}\n{markdown(rows)}")
+
+
+def bullets(machine: Sequence[str]) -> str:
+    """`machine` as a list in Markdown."""
+    return "".join(f"- {line}\n" for line in machine)
+
+
+def replace(path: Path, begin: str, end: str, text: str) -> None:
+    """Replace what stands between two marks in a document. Raises ValueError when they are not there."""
+    head, begun, rest = path.read_text(encoding="utf-8").partition(begin)
+    _, ended, tail = rest.partition(end)
+    if not begun or not ended:
+        raise ValueError(f"{path}: the lines {begin!r} and {end!r} are missing")
+    path.write_text(f"{head}{begin}\n{text}{end}{tail}", encoding="utf-8")
 
 
 def machine() -> list[str]:

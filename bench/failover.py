@@ -35,7 +35,7 @@ PHASES = 5.0
 def carrier(quick: bool) -> list[Figure]:
     """The provider's end of the cable goes down."""
     with Lab(2) as lab:
-        values = _failures(lab, 4 if quick else 12, lambda: _pull(lab), lambda: lab.carrier("wan", True))
+        values = pulls(lab, lab.config(mode="failover"), 4 if quick else 12)
     note = "from before the call that takes the carrier to the sending of the first new flow that the other one answers"
     return [Figure("carrier loss to new flows on the other uplink", "ms", values, CARRIER, note=note)]
 
@@ -43,7 +43,8 @@ def carrier(quick: bool) -> list[Figure]:
 def silent(quick: bool) -> list[Figure]:
     """Everything is dropped behind the cable; interval 100 ms, down 3, two targets."""
     with Lab(2) as lab:
-        values = _failures(lab, 5 if quick else 16, lambda: lab.cut("wan"), lambda: lab.restore("wan"))
+        text = lab.config(mode="failover")
+        values = _failures(lab, text, 5 if quick else 16, lambda: lab.cut("wan"), lambda: lab.restore("wan"))
     note = "from the call that cuts, so the 10 ms that this takes are included; cuts at random phases"
     return [Figure("silent loss, interval 100 ms, down 3, to new flows on the other", "ms", values, SILENT, note=note)]
 
@@ -68,9 +69,16 @@ def defaults(quick: bool) -> list[Figure]:
     ]
 
 
-def _failures(lab: Lab, times: int, fail: Callable[[], object], mend: Callable[[], object]) -> tuple[float, ...]:
-    """Milliseconds of each failure of `wan`, which the policy prefers."""
-    lab.start_netpath(lab.config(mode="failover"))
+def pulls(lab: Lab, text: str, times: int) -> tuple[float, ...]:
+    """Milliseconds of each loss of carrier, with a daemon that this starts and leaves running."""
+    return _failures(lab, text, times, lambda: pull(lab), lambda: lab.carrier("wan", True))
+
+
+def _failures(
+    lab: Lab, text: str, times: int, fail: Callable[[], object], mend: Callable[[], object]
+) -> tuple[float, ...]:
+    """Milliseconds of each failure of `wan`, which the policy of configuration `text` prefers to `wan2`."""
+    lab.start_netpath(text)
     found = []
     for _ in range(times):
         lab.wait_status(wan="online", wan2="online")
@@ -87,7 +95,7 @@ def _failures(lab: Lab, times: int, fail: Callable[[], object], mend: Callable[[
     return tuple(found)
 
 
-def _pull(lab: Lab) -> None:
+def pull(lab: Lab) -> None:
     """What `lab.carrier("wan", False)` does, without the time to start a program and to see it done."""
 
     def down() -> None:

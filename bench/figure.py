@@ -90,16 +90,17 @@ def plain(rows: Sequence[Row]) -> str:
 
 def markdown(rows: Sequence[Row]) -> str:
     """The same as a table of Markdown; notes are numbered and follow it."""
-    lines = [_line(HEADINGS), _line(["---"] * len(HEADINGS))]
+    lines = [markdown_line(HEADINGS), markdown_line(["---"] * len(HEADINGS))]
     notes: list[str] = []
     for row in rows:
         cells = list(row.cells())
         if isinstance(row, Figure) and row.note:
             notes.append(row.note)
             cells[2] += f" [{len(notes)}]"
-        lines.append(_line(cells))
+        lines.append(markdown_line(cells))
     return "\n".join([*lines, "", *(f"{number}. {note}" for number, note in enumerate(notes, 1))]) + "\n"
 
 
-def _line(cells: Sequence[str]) -> str:
+def markdown_line(cells: Sequence[str]) -> str:
+    """One row of a table."""
     return f"| {' | '.join(cells)} |"

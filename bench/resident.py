@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.figure import Figure
 from netpath.lab import SERVERS, Lab, Process, UplinkSpec
+from netpath.lab.namespace import cpu_seconds
 from netpath.tracker import memory
 
 MANY = 60
@@ -61,24 +62,29 @@ def _resident(process: Process) -> float:
 
 
 def _run(uplinks: int, seconds: float) -> tuple[float, float, str]:
-    """(MiB, CPU seconds a minute, what to say of the memory) of a tracker that has been steady for `seconds`."""
-    specs = [UplinkSpec("wan" if number == 1 else f"wan{number}", ipv6=False) for number in range(1, uplinks + 1)]
+    with Lab(specs(uplinks)) as lab:
+        return steady(lab, None, seconds)
+
+
+def specs(uplinks: int) -> list[UplinkSpec]:
+    """So many uplinks without IPv6, of which as many fit into the mark as there are bits for."""
+    return [UplinkSpec("wan" if number == 1 else f"wan{number}", ipv6=False) for number in range(1, uplinks + 1)]
+
+
+def steady(lab: Lab, rules: str | None, seconds: float) -> tuple[float, float, str]:
+    """(MiB, CPU seconds a minute, what to say of the memory) of a tracker that has been steady for `seconds`.
+
+    `rules` as for `lab.config`. The daemon that this starts is left running.
+    """
     options = {"track_targets": SERVERS["ipv4"][:TARGETS], "interval": "1s"}
-    with Lab(specs) as lab:
-        process = lab.start_netpath(lab.config(options=options))
-        lab.wait_states(dict.fromkeys((spec.name for spec in specs), "online"), 30.0)
-        time.sleep(SETTLE_SECONDS)
-        before, began = cpu_seconds(process.pid), time.monotonic()
-        time.sleep(seconds)
-        used, elapsed = cpu_seconds(process.pid) - before, time.monotonic() - began
-        memory, note = _memory(process)
-        return memory, used * 60 / elapsed, note
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far, without its children (proc(5), /proc/PID/stat)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    process = lab.start_netpath(lab.config(options=options, rules=rules))
+    lab.wait_states(dict.fromkeys((uplink.name for uplink in lab.uplinks), "online"), 30.0)
+    time.sleep(SETTLE_SECONDS)
+    before, began = cpu_seconds(process.pid), time.monotonic()
+    time.sleep(seconds)
+    used, elapsed = cpu_seconds(process.pid) - before, time.monotonic() - began
+    memory, note = _memory(process)
+    return memory, used * 60 / elapsed, note
 
 
 def _memory(process: Process) -> tuple[float, str]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from bench import configurations
 from bench.figure import Figure
-from bench.resident import cpu_seconds
 from netpath.lab import Lab, LabError, Process, UplinkSpec
+from netpath.lab.namespace import cpu_seconds
 
 PORT = 9478
 PAUSE = 0.3

@@ -47,7 +47,7 @@ def measure(quick: bool) -> list[Figure]:
             with Rpcd(lab.socket, {"bare": BARE}) as rpcd:
                 prefix, ubus = rpcd.inside(), ["ubus", "-s", str(rpcd.socket), "call"]
                 commands = [[*ubus, name, "status"] for name in ("bare", "netpath")]
-                bare, ours = _times([*prefix, INTERPRETER], rpcd.environment(), commands, rounds)
+                bare, ours = times([*prefix, INTERPRETER], rpcd.environment(), commands, rounds)
             how = "`ubus call` through OpenWrt's ubusd and rpcd"
         except Unavailable as why:
             plugin = lab.directory / "bare"
@@ -55,7 +55,7 @@ def measure(quick: bool) -> list[Figure]:
             plugin.chmod(0o755)
             environment = {**os.environ, "NETPATH_SOCKET": str(lab.socket)}
             commands = [[str(plugin), "call", "status"], [str(PLUGIN), "call", "status"]]
-            bare, ours = _times([sys.executable], environment, commands, rounds)
+            bare, ours = times([sys.executable], environment, commands, rounds)
             how = f"the plugins as processes, without rpcd ({why})"
     note = f"{how}; each value is {CALLS} calls beside {CALLS} of a plugin that only prints an empty object"
     ratios = tuple(_median(ours, at) / _median(bare, at) for at in range(rounds))
@@ -69,7 +69,7 @@ def _median(times: list[float], at: int) -> float:
     return sorted(times[at * CALLS : (at + 1) * CALLS])[CALLS // 2]
 
 
-def _times(prefix: list[str], environment: dict[str, str], commands: list[list[str]], rounds: int) -> list[list[float]]:
+def times(prefix: list[str], environment: dict[str, str], commands: list[list[str]], rounds: int) -> list[list[float]]:
     """Seconds of each run of each command."""
     argv = [*prefix, "-c", LOOP, json.dumps([commands, rounds, CALLS])]
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True)

@@ -286,7 +286,7 @@ class Uplink:
     resolvers: tuple[str, ...] = ()
     """Its DNS servers: the configured ones, also while it is down, else those that netifd knows of."""
     port: str | None = None
-    """The device that it is on, also while it is down; None while nobody knows."""
+    """The device that it is on, also while it is down or the device gone; None while nobody knows."""
     prefixes: tuple[str, ...] = ()
     """IPv6 prefixes that are routed to this router by this uplink, configured or found: the first one counts first."""
     lan: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from netpath.model import State
+from netpath.owners import make_private
 
 IDS = "ids.json"
 STATES = "state.json"
@@ -33,14 +34,20 @@ class StateDir:
         self.root = root
 
     def create(self) -> None:
-        """Make the directory, readable by its owner only."""
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make the directory, readable by its owner only. Raises OSError also for one that others may write into."""
+        make_private(self.root)
 
     def write_text(self, name: str, text: str) -> None:
-        """Replace file `name` by `text` in one step; on failure (a full disk) the old one stays."""
+        """Replace file `name` by `text` in one step; on failure (a full disk) the old one stays.
+
+        For its owner alone: the copy of the configuration has the passwords in it.
+        """
         temporary = self.root / f".{name}.{os.getpid()}"
+        temporary.unlink(missing_ok=True)  # a killed process of this number has left it
         try:
-            temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
+                stream.write(text)
             temporary.replace(self.root / name)
         finally:
             temporary.unlink(missing_ok=True)

@@ -66,6 +66,8 @@ def plan(vnet: bytes, packet: bytes | memoryview, room: int) -> Head:
     overhead = _BLOCK.size + length
     if total + overhead <= room:
         return Head(1, total + overhead, total, vnet, bytes(packet[:length]))
+    if room <= overhead:
+        raise SliceError(f"a head block does not go into slices of {room}")
     equal = -(-(total + 2 * overhead - room) // room)
     size = min(room, (total + overhead - 1) // equal)
     if equal >= MOST_SLICES or size <= overhead:

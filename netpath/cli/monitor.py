@@ -17,6 +17,7 @@ from netpath.cli.dotenv import DotenvError, parse
 from netpath.cli.errors import NOT_RUNNING, CommandError, NotRunningError, UsageError
 from netpath.cli.text import Style, clean_reply, clock, count, mapping, number, percent, rate, rows, show, when, words
 from netpath.cli.text import table as aligned
+from netpath.owners import weakness
 
 if TYPE_CHECKING:
     from netpath.config.monitor import Given
@@ -89,9 +90,13 @@ def _check(given: list[Given]) -> None:
 
 
 def _dotenv(path: Path) -> dict[str, str]:
-    """The file's variables; none where there is no such file."""
+    """The file's variables; none where there is no such file. Raises CommandError also for one of another user, who
+    would say where passwords go."""
     try:
-        return parse(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if weak := weakness(path):
+            raise CommandError(f"{path.absolute()} is not read: {weak}, or start this in another directory")
+        return parse(text)
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, DotenvError) as error:

@@ -18,6 +18,7 @@ from netpath.cli.context import Context, accepted
 from netpath.cli.errors import OK, PROBLEM, CommandError, NotRunningError, RefusedError
 from netpath.cli.reports import has_error, render_problems
 from netpath.cli.text import clean, clean_reply, mapping, rows, show
+from netpath.owners import make_private
 from netpath.paths import Paths, locate
 
 START_TIME = 60.0
@@ -52,7 +53,7 @@ def start(context: Context) -> int:
     if manager is not None:
         return _manage_and_wait(context, manager, "start")
     log = context.where.state_dir / RUN_LOG
-    context.where.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_state_dir(context.where.state_dir)
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             tracker_command(),
@@ -68,6 +69,14 @@ def start(context: Context) -> int:
         tail = log.read_text(encoding="utf-8", errors="backslashreplace").strip().splitlines()[-5:]
         raise CommandError("; ".join([problem, *tail, f"log: {log}"]))
     return _started(context, process.pid)
+
+
+def _make_state_dir(directory: Path) -> None:
+    """Raises CommandError for one in which another user could wait for what root writes."""
+    try:
+        make_private(directory)
+    except OSError as error:
+        raise CommandError(f"state directory {directory} cannot be used: {error.strerror}") from None
 
 
 def refuse_second(where: Paths) -> None:
@@ -231,6 +240,7 @@ def tracker_lock(where: Paths) -> Iterator[None]:
     if not where.state_dir.is_dir():
         yield
         return
+    _make_state_dir(where.state_dir)
     lock = os.open(where.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
-from netpath.config import toml, uci
+from netpath.config import uci
 from netpath.config.build import build, speaks_mwan3
 from netpath.config.check import check
 from netpath.config.parse import Report, parse
@@ -79,8 +80,16 @@ def sections_of(text: str, file: str, format: str) -> tuple[tuple[Section, ...],
         return (), Report(file, [_unreadable(file, "this is not a text file", "is it the right file?")])
     if odd := _SURROGATE.search(text):
         return (), Report(file, [_not_utf8(file, text.count("\n", 0, odd.start()) + 1)])
-    sections, problems = (toml if format == "toml" else uci).read(text.removeprefix("\ufeff"), file)
+    read = _toml().read if format == "toml" else uci.read
+    sections, problems = read(text.removeprefix("\ufeff"), file)
     return sections, Report(file, [hidden(problem, text) for problem in problems])
+
+
+def _toml() -> ModuleType:
+    """Imported only when it is used: its expressions take a load of a UCI file 4 ms."""
+    from netpath.config import toml
+
+    return toml
 
 
 def _finish(sections: Sequence[Section], report: Report, *, mwan3: bool | None) -> Loaded:

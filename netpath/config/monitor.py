@@ -8,13 +8,15 @@ as sections at all is wrong for both.
 
 from __future__ import annotations
 
+import re
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netpath.config.loading import sections_of, text_of
 from netpath.config.parse import Parsed, Report, blank, parse
-from netpath.config.problems import ERROR, Problem, nearest
+from netpath.config.problems import ERROR, WARNING, Problem, nearest
 from netpath.config.schema_monitor import MONITOR, MONITOR_SECTIONS
 from netpath.config.sections import Entry, Section
 from netpath.config.values import BadValueError
@@ -43,7 +45,7 @@ _COUNTS_WAN = (SourceType.OPENWRT, SourceType.LOCAL)
 _MAIL_PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _EVERY = {"::": "every address of both families", "0.0.0.0": "every IPv4 address"}
 
-
+_PASSWORD_INSIDE = re.compile(r"""^\s*(?:option\s+['"]?)?(?:(?:\w+_)?password|token)\b|[?&]token=""", re.MULTILINE)
 _WITHOUT_FILE = "config monitor\n\toption local 0\n\toption metrics_port 0\n\toption loglevel info\n"
 """As the Network Monitor, which had no file: what was named on its command line, and nothing beside it."""
 
@@ -75,7 +77,12 @@ def load_monitor(path: Path, given: Sequence[Given] = ()) -> LoadedMonitor:
     text, problem = text_of(path)
     if problem is not None:
         return LoadedMonitor(None, _DEFAULT_TABLE, (problem,))
-    return loads_monitor(text, str(path), "toml" if path.suffix == ".toml" else "uci", given)
+    loaded = loads_monitor(text, str(path), "toml" if path.suffix == ".toml" else "uci", given)
+    if not _PASSWORD_INSIDE.search(text) or not stat.S_IMODE(path.stat().st_mode) & stat.S_IROTH:
+        return loaded
+    message = "there are passwords in this file, and others may read it"
+    warning = Problem(WARNING, str(path), None, None, None, None, message, f"chmod 600 {path}")
+    return replace(loaded, problems=(*loaded.problems, warning))
 
 
 def loads_monitor(text: str, file: str = "...", format: str = "uci", given: Sequence[Given] = ()) -> LoadedMonitor:

@@ -55,6 +55,8 @@ class SectionKind:
     """There is one at most; in TOML it has no name."""
     by_name: Mapping[str, Option] = field(init=False)
     """Every native name and alias -> its option."""
+    required: tuple[Option, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "required", tuple(option for option in self.options if option.required))
         object.__setattr__(self, "by_name", {name: option for option in self.options for name in option.names})

@@ -162,8 +162,8 @@ def _read_options(section: Section, found: Parsed, report: Report) -> None:
             found.broken.add(name)
         else:
             found.values[name] = value
-    for option in found.kind.options:
-        if option.required and option.name not in found.entries:
+    for option in found.kind.required:
+        if option.name not in found.entries:
             fix = f"add option {option.name} '...'"
             report.error(found, None, f"{option.name} is missing", fix)
 

@@ -26,6 +26,9 @@ _KEY_PART = re.compile(r"""[A-Za-z0-9_-]+|"([^"]*)"|'([^']*)'""")
 _ERROR_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 _TABLES = {name: kind.name for kind in SECTIONS.values() for name in (kind.name, kind.toml)}
 
+_LARGEST_BITS = 64
+"""Of a number in TOML."""
+
 _Path = tuple[str, ...]
 
 
@@ -94,7 +97,7 @@ class _Reader:
             path = (table, str(index))
             name = body.get("name") if isinstance(body, dict) else None
             if name is not None and not isinstance(name, str):
-                self._report((*path, "name"), _Found("not a text", "put it in quotes", "rule", "name", repr(name)))
+                self._report((*path, "name"), _Found("not a text", "put it in quotes", "rule", "name", _shown(name)))
                 name = None
             rest = {k: v for k, v in body.items() if k != "name"} if isinstance(body, dict) else body
             if (found := self._section("rule", name, rest, path)) is not None:
@@ -121,7 +124,7 @@ class _Reader:
             texts = [as_text(v) for v in values]
             if None in texts:
                 message = "neither a text, a number, true, false nor a list of these"
-                found = _Found(message, "write a plain value", label(kind, name), key, repr(value))
+                found = _Found(message, "write a plain value", label(kind, name), key, _shown(value))
                 self._report((*path, key), found)
                 continue
             known = [text for text in texts if text]
@@ -141,9 +144,18 @@ def as_text(value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, str):
         return value
-    if isinstance(value, (int, float)):
+    if isinstance(value, int):
+        # Hexadecimal numbers may have any length, but Python does not write one of over 4300 digits as decimal.
+        return hex(value) if value.bit_length() > _LARGEST_BITS else repr(value)
+    return repr(value) if isinstance(value, float) else None
+
+
+def _shown(value: Any) -> str:
+    """What is no plain value, for messages."""
+    try:
         return repr(value)
-    return None
+    except ValueError:
+        return "..."  # a number of absurd length in it
 
 
 def read(text: str, file: str) -> tuple[tuple[Section, ...], list[Problem]]:

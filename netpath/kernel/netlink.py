@@ -89,7 +89,16 @@ def nested(kind: int, *attributes_: bytes) -> bytes:
 
 def attributes(data: memoryview, offset: int = 0) -> dict[int, memoryview]:
     """Type -> value of the attributes from `offset` on; of a repeated type the last one."""
-    return dict(each_attribute(data, offset))
+    # As `each_attribute`, which as a generator takes half as long again: thousands of objects are read at each load.
+    found = {}
+    end = len(data)
+    while offset + 4 <= end:
+        length, kind = ATTRIBUTE.unpack_from(data, offset)
+        if length < 4 or offset + length > end:
+            break
+        found[kind & _ATTRIBUTE_KIND] = data[offset + 4 : offset + length]
+        offset += (length + 3) & ~3
+    return found
 
 
 def each_attribute(data: memoryview, offset: int = 0) -> Iterator[tuple[int, memoryview]]:
@@ -232,6 +241,8 @@ class NetlinkSocket:
             offset = 0
             while offset < size:
                 length, kind = step(buffer, offset)
+                if length < 16 or offset + length > size:
+                    raise NetlinkError(errno.EBADMSG, "damaged netlink message")
                 if kind in (NLMSG_DONE, NLMSG_ERROR):
                     _end_of_dump(kind, 0, view[offset + 16 : offset + length])
                     yield bodies

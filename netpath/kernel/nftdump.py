@@ -150,6 +150,16 @@ def sets(table: str) -> list[str]:
     return _dump(_GETSET, text(_TABLE, table), name)
 
 
+def counter_names(table: str) -> list[str]:
+    """Names of the table's counters; what they have counted is not looked at."""
+
+    def name(kind: int, body: memoryview) -> str:
+        del kind
+        return to_text(attributes(body, _NFGENMSG.size)[_OBJ_NAME])
+
+    return _dump(_GETOBJ, text(_TABLE, table) + be32(_OBJ_TYPE, _OBJ_COUNTER), name)
+
+
 def counters(table: str) -> dict[str, tuple[int, int]]:
     """Named counter -> (packets, bytes), all of the table: thousands where there are as many rules."""
 

@@ -45,7 +45,7 @@ RTMSG = Struct("=BBBBBBBBI")
 """family, dst length, src length, tos, table, protocol, scope, type, flags."""
 RULEMSG = RTMSG
 """struct fib_rule_hdr: family, dst length, src length, tos, table, two reserved, action, flags."""
-_NEXTHOP = Struct("=HBBi")
+_NEXTHOP = Struct("=HBBI")
 
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_EXT_MASK = 1, 3, 10, 18, 29
 _IFLA_INFO_KIND = 1

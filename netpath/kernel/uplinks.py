@@ -76,17 +76,17 @@ def _resolve(interface: Interface, number: int, snapshot: Snapshot, logical: Dum
     device = (known.device if known else None) or interface.device or interface.name
     link = snapshot.links.get(device)
     if known is not None and not known.up:
-        return _down(interface, number, f"netifd has not brought interface {known.name} up", link)
+        return _down(interface, number, f"netifd has not brought interface {known.name} up", device)
     obstacle = _obstacle(device, link)
     if link is None or obstacle:
-        return _down(interface, number, obstacle, link)
+        return _down(interface, number, obstacle, device)
     addresses = _addresses(snapshot, link, family)
     obstacle = "" if addresses else _numberless(link, family, snapshot, known)
     if obstacle:
-        return _down(interface, number, obstacle, link)
+        return _down(interface, number, obstacle, device)
     gateway, obstacle = _gateway(interface, link, snapshot, known)
     if obstacle:
-        return _down(interface, number, obstacle, link)
+        return _down(interface, number, obstacle, device)
     uplink = Uplink(
         name=interface.name,
         id=number,
@@ -133,9 +133,10 @@ def _resolvers(known: Logical | None, family: str) -> tuple[str, ...]:
     return tuple(a for a in found if (":" in a) == (family == "ipv6") and may_be_elsewhere(a))
 
 
-def _down(interface: Interface, number: int, reason: str, link: Link | None) -> Resolved:
-    name, port = interface.name, link.name if link else None
-    down = Uplink(name, number, interface.family, None, None, (), False, (), interface.resolvers, port)
+def _down(interface: Interface, number: int, reason: str, port: str) -> Resolved:
+    """`port` is where it will be again, whether there is such a device now or not."""
+    name, family = interface.name, interface.family
+    down = Uplink(name, number, family, None, None, (), False, (), interface.resolvers, port)
     return Resolved(down, False, reason)
 
 

@@ -36,6 +36,27 @@ DOWNLOAD_RATE = 2_000_000
 PROBE_FLOWS = 20
 
 
+def config(lab: Lab, **more: Any) -> str:
+    """The house's configuration; `more` as `netpath.lab.uci.config` has it."""
+    return lab.config(
+        **{
+            "weights": {"fibre": 3, "cable": 2},
+            "metrics": {"lte": 2},
+            "per_interface": {"lte": {"metered": 1}, "lte_6": {"metered": 1}},
+            **more,
+        }
+    )
+
+
+def imitate_latencies(lab: Lab, screen: Screen) -> None:
+    """Only decoration: where the kernel cannot, that is said."""
+    try:
+        for name, milliseconds in LATENCY_MS.items():
+            lab.latency(name, milliseconds)
+    except Unavailable as error:
+        screen.say(f"Latencies are not imitated: {error}")
+
+
 class NotSeenError(Exception):
     """Something that the demo wanted to show did not happen."""
 
@@ -47,21 +68,13 @@ class Demo:
         self.lab = lab
         self.screen = screen
         self.pause = pause
-        self.text = lab.config(
-            weights={"fibre": 3, "cable": 2},
-            metrics={"lte": 2},
-            per_interface={"lte": {"metered": 1}, "lte_6": {"metered": 1}},
-        )
+        self.text = config(lab)
         self.flows: list[Traffic] = []
         self.downloading: Traffic | None = None
 
     def play(self) -> None:
         """All scenes. Raises NotSeenError or LabError when one does not go as told."""
-        try:
-            for name, ms in LATENCY_MS.items():
-                self.lab.latency(name, ms)
-        except Unavailable as error:  # only decoration here
-            self.screen.say(f"Latencies are not imitated: {error}")
+        imitate_latencies(self.lab, self.screen)
         before = self.traces()
         self.start()
         self.balance()

@@ -67,6 +67,11 @@ class Lab(FaultyWorld):
         wait_until(self._answers, START_SECONDS, "NetPath to answer on its socket", process)
         return process
 
+    def start_command(self, *argv: str, name: str, where: Namespace | None = None) -> Process:
+        """Start a `netpath` command that goes on, such as `monitor run`, beside the daemon, or elsewhere with files of
+        its own that `argv` names."""
+        return (where or self.router).popen(["env", *self.environment, *self._netpath(*argv)], name=name)
+
     def netpath(self, *argv: str, check: bool = True) -> str:
         """Run the `netpath` command on the router against this lab's daemon; its standard output."""
         return self.router.run(["env", *self.environment, *self._netpath(*argv)], check=check)

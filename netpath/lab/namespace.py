@@ -231,6 +231,12 @@ def pids_in(names: Iterable[str]) -> list[int]:
     return found
 
 
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far, without its children (proc(5), /proc/PID/stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def remove_leftovers() -> None:
     """Remove namespaces, processes in them and temporary directories of labs whose process is dead."""
     if NETNS_DIR.is_dir():

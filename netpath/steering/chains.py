@@ -37,15 +37,20 @@ class Standing:
     """All that are configured."""
     there: Sequence[Uplink]
     """Those that are enabled and have a device."""
-    ports: Sequence[str]
-    """Devices of enabled uplinks, also while they are down: the main table may go on sending the router's own packets
-    to one without a carrier."""
+    down: Sequence[Uplink]
+    """Those that are enabled and have none, but are known to be on a `port`. The main table may go on sending the
+    router's own packets to one without a carrier; and one that comes back gets packets before its load is done."""
     families: Sequence[str]
     """Families that NetPath steers; packets of others pass."""
     more_tables: bool
     """Whether routing tables beside main win over the rules."""
     resolvers: bool
     """Whether some uplink has DNS servers of its own."""
+
+    @property
+    def ports(self) -> list[str]:
+        """Devices of enabled uplinks."""
+        return [name for u in (*self.there, *self.down) if (name := u.device or u.port)]
 
 
 _FEW = 5
@@ -67,7 +72,7 @@ def entry(standing: Standing) -> Chains:
         # From an uplink: only the connection is marked, so that reverse path checks see the packet as the kernel does.
         "prerouting": [
             *_restore(standing),
-            *_device_map("iifname", standing.there, "in"),
+            *_device_map("iifname", [*standing.there, *standing.down], "in"),  # of one device, who is there goes first
             f"meta mark & {marks.mask:#x} != 0 jump inherited",
             "goto classify",
         ],
@@ -193,7 +198,7 @@ def _device_map(key: str, uplinks: Sequence[Uplink], chain: str) -> list[str]:
     """To the chain of the uplink of a family and device; of several uplinks on one device, the first."""
     ways: dict[str, int] = {}
     for u in uplinks:
-        ways.setdefault(f"{u.family} . {device(u.device or '')}", u.id)
+        ways.setdefault(f"{u.family} . {device(u.device or u.port or '')}", u.id)
     if not ways:
         return []
     return [f"meta nfproto . {key} vmap {{ {', '.join(f'{k} : goto {chain}_{n}' for k, n in ways.items())} }}"]

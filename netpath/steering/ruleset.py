@@ -76,8 +76,8 @@ def ruleset(
     enabled = {i.name for i in config.interfaces if i.enabled}
     there = [u for u in uplinks if u.name in enabled and u.device]
     more_tables, resolvers = bool(config.globals.rt_table_lookup), bool(view.resolvers)
-    ports = [port for u in uplinks if u.name in enabled and (port := u.port or u.device)]
-    standing = fixed.Standing(view.marks, uplinks, there, ports, served(config), more_tables, resolvers)
+    down = [u for u in uplinks if u.name in enabled and u.port and not u.device]
+    standing = fixed.Standing(view.marks, uplinks, there, down, served(config), more_tables, resolvers)
     own = fixed.own_traffic(standing)
     others, translation = leaving(config.interfaces, there)
     own["source"] += others

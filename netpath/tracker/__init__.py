@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 import netpath.lean  # noqa: F401  (asyncio without OpenSSL; whoever imports it later gets that one)
+from netpath.owners import make_private
 from netpath.paths import Paths
 from netpath.tracker.journal import Log
 
@@ -24,7 +25,7 @@ def main(
     import asyncio
 
     try:
-        where.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(where.state_dir)
         lock = os.open(where.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         print(f"netpath: state directory {where.state_dir} cannot be used: {error.strerror}", file=sys.stderr)

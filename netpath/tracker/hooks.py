@@ -3,6 +3,7 @@
 
 `/etc/netpath.user` (run by /bin/sh, like mwan3.user) and each executable of `/etc/netpath.d`, one after another, with
 mwan3's environment: ACTION (ifup, ifdown, connecting, connected, disconnecting, disconnected), INTERFACE, DEVICE.
+They run as root, so one that another user could have written is not run.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from netpath.health import Transition
 from netpath.model import State
+from netpath.owners import weakness
 from netpath.tracker.journal import Log
 
 TIME_LIMIT = 30.0
@@ -85,7 +87,7 @@ class Hooks:
                 await self._run(argv, event)
 
     def _commands(self) -> list[list[str]]:
-        commands = [["/bin/sh", str(self._script)]] if self._script.is_file() else []
+        commands = [["/bin/sh", str(self._script)]] if self._script.is_file() and self._is_ours(self._script) else []
         try:
             found = sorted(self._directory.iterdir())
         except (FileNotFoundError, NotADirectoryError):
@@ -93,7 +95,16 @@ class Hooks:
         except OSError as error:
             self._log("error", f"{self._directory}: cannot be read: {error.strerror}")
             return commands
-        return commands + [[str(p)] for p in found if p.is_file() and os.access(p, os.X_OK)]
+        return commands + [[str(p)] for p in found if p.is_file() and os.access(p, os.X_OK) and self._is_ours(p)]
+
+    def _is_ours(self, file: Path) -> bool:
+        try:
+            weak = weakness(file)
+        except OSError as error:
+            weak = f"{file} cannot be looked at: {error.strerror}"
+        if weak:
+            self._log("error", f"{file} is not run: {weak}")
+        return weak is None
 
     async def _run(self, argv: list[str], event: HookEvent) -> None:
         environment = {

@@ -43,11 +43,11 @@ class Log:
         number = LEVELS.index(level)
         if number > self.level:
             return
-        line = message.replace("\n", "\\n")
+        line = _one_line(message)
         if self._stderr:
             self._print(level, line)
         if self._syslog:
-            syslog.syslog(number, line.replace("\0", "?"))
+            syslog.syslog(number, line)
 
     def _print(self, level: str, line: str) -> None:
         try:
@@ -106,6 +106,14 @@ class Journal:
         """Call `callback` for each event from now on; the result ends that."""
         self._followers.append(callback)
         return lambda: self._followers.remove(callback)
+
+
+def _one_line(text: str) -> str:
+    """Control characters spelled out: what a server answered, or a name, must not move the cursor of who reads the log,
+    nor look like a line of ours."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _sentence(kind: str, fields: dict[str, Any]) -> str:

@@ -155,7 +155,7 @@ def _bring_up(
         usable,
         existing_chains=nftdump.chains(table),
         existing_sets=existing_sets,
-        existing_counters=nftdump.counters(table),
+        existing_counters=nftdump.counter_names(table),
         load=load,
         waiting=_waiting(config, steered),
     )

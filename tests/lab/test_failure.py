@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -160,6 +163,32 @@ def test_a_renewed_lease_with_another_address_and_gateway(lab: Lab, start: Start
     finally:
         lab.change_address("wan", family)
         lab.change_gateway("wan", family)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_an_uplink_that_is_just_back_is_not_answered_by_another(lab: Lab, start: Start, gone: bool) -> None:
+    """Its packets come before its load: who asks by it hears nothing until then, and never by the main default."""
+    process = start(mode="failover")
+    lab.ifdown("wan2")
+    if gone:
+        lab.router.ip("link set dev wan2 name elsewhere\n")
+    lab.wait_status(wan2="offline", wan2_6="offline")
+    wait_until(lambda: not Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(), 10, "the load")
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        if gone:
+            lab.router.ip("link set dev elsewhere name wan2\n")
+        lab.ifup("wan2")
+        with lab.capture("wan") as other, lab.capture("wan2") as back:
+            for family in ("ipv4", "ipv6"):
+                lab.flows(3, family, "tcp", where=lab.internet, dst=lab.address("wan2", family), dport=9, timeout=0.3)
+            assert [p for p in back.packets() if p.dport == 9], "they have come"
+            assert not [p for p in other.packets() if p.sport == 9]
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+    lab.wait_status(wan2="online", wan2_6="online")
+    refused = {"refused": 3}
+    assert lab.flows(3, proto="tcp", where=lab.internet, dst=lab.address("wan2"), dport=9, timeout=1) == refused
 
 
 def test_a_hundred_flaps_leak_nothing(lab: Lab, start: Start) -> None:

@@ -231,6 +231,17 @@ def test_systemd_accepts_the_units(tmp_path: Path, name: str, command: str) -> N
     assert f" {program[1]}\n" in (ROOT / "docs/guide.md").read_text(), "the guide installs it somewhere else"
 
 
+def test_every_test_that_the_security_review_names_exists() -> None:
+    text = (ROOT / "docs/security.md").read_text()
+    named = set(re.findall(r"(tests/[\w/]+\.py)::(\w+)", text))
+    assert len(named) > 60
+    assert {n for n in named if not re.search(rf"^def {n[1]}\(", (ROOT / n[0]).read_text(), re.MULTILINE)} == set()
+    whole = {path.name for path in (ROOT / "tests/security").glob("test_*.py")} - {
+        name.rpartition("/")[2] for name, _ in named
+    }
+    assert whole == set(), "tests that no statement names"
+
+
 def test_the_licence_is_the_official_text() -> None:
     text = (ROOT / "LICENSE").read_text()
     assert text.lstrip().startswith("GNU GENERAL PUBLIC LICENSE\n                       Version 2, June 1991")

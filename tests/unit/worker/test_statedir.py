@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -45,10 +46,8 @@ def test_files_of_another_boot_do_not_count(state: StateDir, monkeypatch: pytest
 def test_a_full_disk_leaves_the_old_file(state: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
     state.write_json(IDS, {"ids": {"wan": 1}})
 
-    def full(self: Path, *args: object, **kwargs: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_text", full)
+    opened = os.open
+    monkeypatch.setattr(os, "open", lambda *_: opened("/dev/full", os.O_WRONLY))
     with pytest.raises(OSError, match="No space"):
         state.write_json(IDS, {"ids": {}})
     monkeypatch.undo()
