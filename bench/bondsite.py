@@ -20,7 +20,7 @@ from netpath.lab.namespace import Namespace, Unavailable, add, remove, run, stop
 SERVER = "203.0.113.1"
 INNER_CLIENT, INNER_SERVER = "10.99.0.2", "10.99.0.1"
 START_SECONDS = 20.0
-_OFFLOADS = ("tso", "gso", "tx-udp-segmentation", "gro")
+_OFFLOADS = ("tso", "gso", "tx-udp-segmentation")
 """What would pass a rate's limit as packets of 64 KiB."""
 _count = itertools.count()
 
@@ -87,12 +87,14 @@ class Site:
             for end in (self.near, self.far):
                 end.nft(f"table inet loss {{ chain in {{ type filter hook prerouting priority -500; {drop}; }}; }}\n")
 
-    @staticmethod
-    def _limit(end: Namespace, device: str, rate: int) -> None:
+    def _limit(self, end: Namespace, device: str, rate: int) -> None:
         if not rate:
             end.run(["ethtool", "-K", device, "gro", "on", "rx-udp-gro-forwarding", "on"], check=False)
             return
-        end.run(["ethtool", "-K", device, *itertools.chain(*((name, "off") for name in _OFFLOADS))])
+        # What arrives is put together again, as every driver of a network card has the kernel do; but not before each
+        # packet had its chance to be lost.
+        offloads = {**dict.fromkeys(_OFFLOADS, "off"), "gro": "off" if self._loss else "on"}
+        end.run(["ethtool", "-K", device, *itertools.chain(*offloads.items())])
         # What passes between two ticks of the kernel, and 50 ms of queue, as an access line has.
         burst = max(32_000, rate * 125_000 // 250)
         limit = ("rate", f"{rate}mbit", "burst", str(burst), "latency", "50ms")
