@@ -288,7 +288,9 @@ class Client(Engine[None]):
 
     def _make_peer(self) -> Peer:
         settings = self._settings
-        return transport.peer(settings.transport, settings.heartbeat, os.urandom, self._device.write)
+        peer = transport.peer(settings.transport, settings.heartbeat, os.urandom, self._device.write)
+        peer.sender.rules = transport.rules(settings.rules)
+        return peer
 
     def _new_peer(self, now: float) -> None:
         """All counting begins anew."""
@@ -353,6 +355,7 @@ class Client(Engine[None]):
         if settings is None or settings == self._settings:
             return
         before, self._settings = self._settings, settings
+        self._peer.sender.rules = transport.rules(settings.rules)
         if _of_links(before) != _of_links(settings):
             self.log("notice", f"{settings.name}: new settings of more than links: the bond begins anew")
             self._bye(now)
@@ -422,7 +425,7 @@ def main(
 
 def _of_links(settings: BondClient) -> BondClient:
     """Without what can change while the bond runs."""
-    return replace(settings, links=(), automatic=False, streams=1)
+    return replace(settings, links=(), automatic=False, streams=1, rules=())
 
 
 def _processor() -> str:

@@ -15,7 +15,8 @@ from netpath.bond.dataframes import COPY, FLOWS, HEAD, HEADER, LOOSE, NUMBERS, O
 from netpath.bond.fec.groups import Encoder, Repair
 from netpath.bond.fec.repair import OVERHEAD
 from netpath.bond.frames import padded
-from netpath.bond.schedule import Scheduler
+from netpath.bond.rules import Rules
+from netpath.bond.schedule import Scheduler, Way
 from netpath.bond.session import Session
 from netpath.bond.slices import NEEDS_CSUM, VNET, Head, SliceError, plan
 from netpath.bond.wire import HEAD as WIRE_HEAD
@@ -74,6 +75,8 @@ class Sender:
         self.encoder = encoder
         self.repairs = 0
         """REPAIR frames that were sent."""
+        self.rules: Rules | None = None
+        """Which flows go another way than the others."""
         self.pads = False
         """Whether sizes are hidden."""
         self._orders = [0] * FLOWS
@@ -92,6 +95,7 @@ class Sender:
             return []
         packet = bytes(buffer[VNET.size :])
         flow = flow_of(packet)
+        way = self.rules.way(packet) if self.rules is not None else None
         room = self.room()
         if buffer[_GSO_TYPE]:
             try:
@@ -99,8 +103,8 @@ class Sender:
             except SliceError:
                 self.counts.dropped += 1
                 return []
-            return self._slices(head, packet, flow, session, now)
-        return self._whole(buffer, packet, flow, session, now)
+            return self._slices(head, packet, flow, session, now, way=way)
+        return self._whole(buffer, packet, flow, session, now, way=way)
 
     def again(self, frames: Sequence[bytes], session: Session, now: float) -> list[Train]:
         """Data frames that were sent before, once more, by whatever path is best now."""
@@ -115,7 +119,9 @@ class Sender:
             ]
         return trains
 
-    def _whole(self, buffer: memoryview, packet: bytes, flow: int, session: Session, now: float) -> list[Train]:
+    def _whole(
+        self, buffer: memoryview, packet: bytes, flow: int, session: Session, now: float, *, way: Way | None
+    ) -> list[Train]:
         first = PACKET
         extra = b""
         if buffer[_FLAGS] & NEEDS_CSUM:
@@ -128,19 +134,21 @@ class Sender:
             self.counts.dropped += 1
             return []
         size = WIRE_HEAD + HEADER + len(extra) + len(packet) + TAG
-        paths = self.scheduler.split(1, size + 28, now)
-        if self.scheduler.mode is BondMode.REDUNDANT:  # by one path alone, too: it may be sent again
+        paths = self.scheduler.split(1, size + 28, now, way)
+        if (way or self.scheduler.way).mode is BondMode.REDUNDANT:  # by one path alone, too: it may be sent again
             first |= COPY
         frame = self._next_header(first, flow, 1).to_bytes(HEADER, "big") + extra + packet
         trains = [self._train(path, [frame], size, session, now) for path, _ in paths]
         repairs = self.encoder.add((self.number - 1) % NUMBERS, frame, paths[0][0])
         return trains + self._repairs(repairs, session, now) if repairs else trains
 
-    def _slices(self, head: Head, packet: bytes, flow: int, session: Session, now: float) -> list[Train]:
+    def _slices(
+        self, head: Head, packet: bytes, flow: int, session: Session, now: float, *, way: Way | None
+    ) -> list[Train]:
         count, start = head.slices, len(head.headers)
         segment = WIRE_HEAD + HEADER + TAG + min(head.size, head.total + head.overhead)
-        paths = self.scheduler.split(count, segment + 28, now)
-        redundant = self.scheduler.mode is BondMode.REDUNDANT
+        paths = self.scheduler.split(count, segment + 28, now, way)
+        redundant = (way or self.scheduler.way).mode is BondMode.REDUNDANT
         frames = self._frames(head, packet, start, flow, SLICE | (COPY if redundant else 0))
         if redundant:
             trains = [self._train(path, frames, segment, session, now) for path, _ in paths]

@@ -25,6 +25,7 @@ from netpath.bond.links import OVERHEAD, listening
 from netpath.bond.loop import Loop
 from netpath.bond.peer import Peer
 from netpath.bond.process import Device, Signals, Surroundings
+from netpath.bond.rules import for_peer
 from netpath.bond.serverside import ServerSessions
 from netpath.bond.session import ExpiredError, Session
 from netpath.bond.tun import TunError
@@ -175,6 +176,7 @@ class Server(Engine[Served]):
                 return
             again = "has begun anew" if served.peer is not None else "is here"
             served.begin(os.urandom, self._settings.transport, self._settings.heartbeat, now)
+            self._rule(served)
             self.log("notice", f"client {served.settings.name} {again}")
             self._count()
         assert served.peer is not None
@@ -328,6 +330,8 @@ class Server(Engine[Served]):
             entries += [(prefix, served) for prefix in prefixes(served.settings)]
         self._table = Table(entries)
         self._settings = settings
+        for served in self._served.values():
+            self._rule(served)
         self._count()
         self._device.configure(settings.inner, self._mtu, now, settings)
 
@@ -341,6 +345,12 @@ class Server(Engine[Served]):
                 self._bye(served.peer, Reason.REFUSED, now)
                 self.log("notice", f"client {served.settings.name} is not in the configuration any more")
             served.end(now)
+
+    def _rule(self, served: Served) -> None:
+        """Its flows go by the rules of now."""
+        if served.peer is not None:
+            chosen = for_peer(self._settings.rules, served.settings.name)
+            served.peer.sender.rules = transport.rules(chosen)
 
     def _owner(self, address: bytes) -> object:
         return self._table.owner(address)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from netpath.bond.assemble import Write
 from netpath.bond.dataframes import HEADER
@@ -12,10 +12,11 @@ from netpath.bond.fec.repair import OVERHEAD as REPAIR
 from netpath.bond.handshake import Cipher
 from netpath.bond.paths import State
 from netpath.bond.peer import Peer
+from netpath.bond.rules import Rules
 from netpath.bond.schedule import Scheduler
 from netpath.bond.status import CIPHERS
 from netpath.bond.wire import HEAD, TAG, Veil
-from netpath.bonding import Transport
+from netpath.bonding import BondRule, Transport
 
 OVERHEAD = HEAD + TAG + HEADER + 2 + REPAIR
 """Bytes of a datagram that are not its inner packet, at most."""
@@ -32,6 +33,11 @@ def scheduler(transport: Transport) -> Scheduler:
         rtt_weight=transport.rtt_weight,
         loss_weight=transport.loss_weight,
     )
+
+
+def rules(wanted: Sequence[BondRule]) -> Rules | None:
+    """None where there are none, which costs a packet nothing."""
+    return Rules(wanted) if wanted else None
 
 
 def peer(transport: Transport, heartbeat: float, random: Callable[[int], bytes], write: Write) -> Peer:
