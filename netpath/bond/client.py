@@ -337,7 +337,6 @@ class Client(Engine[None]):
             tracker_missing=self._settings.automatic and self._no_tracker and self._interfaces is None,
             now=now,
         )
-        problem = self._device.problem or problem
         state = "up" if self._connected else "down" if self._sessions.answer is not None else "connecting"
         if state != self._state:
             self.log("notice", f"{self._settings.name} is {state} (was {self._state})")
@@ -369,10 +368,11 @@ class Client(Engine[None]):
     def _status(self, now: float) -> dict[str, Any]:
         settings, answer = self._settings, self._sessions.answer
         links = {stream.number: (stream.link.name, stream.link.device) for stream in self._streams.active.values()}
+        problem = self._device.complaint(self._problem)
         row = status.row(
             "server",
             settings.server_key,
-            (self._state, status.epoch(self._state_since, now), self._problem),
+            (self._state, status.epoch(self._state_since, now), problem),
             answer.cipher if answer else None,
             [inner.text(found) for found in (answer.server if answer else ())],
         )
@@ -380,7 +380,7 @@ class Client(Engine[None]):
         paths = status.path_rows(self._peer, self._rates, links, now)
         return {
             **status.base(settings, self._public, self._mtu, self._began, now),
-            "problem": self._problem,
+            "problem": problem,
             "rejected": self._sessions.rejected,
             "strangers": 0,
             "peers": [{**row, **counts, "paths": paths}],

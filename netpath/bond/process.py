@@ -39,6 +39,10 @@ class Surroundings(Protocol):
     def ended(self) -> None:
         """Undo everything. The device is gone already."""
 
+    @property
+    def problems(self) -> Sequence[str]:
+        """What is wrong now and can be lived without, in words. From any thread; raises nothing."""
+
 
 class Inbox:
     """Functions that other threads want to be called in the loop."""
@@ -129,6 +133,10 @@ class Device:
         self.lost = 0
         """Packets that there was no device for."""
         loop.add(self.tun, readable)
+
+    def complaint(self, *others: str | None) -> str | None:
+        """All that is wrong: with the device, then `others`, then around it. None: nothing."""
+        return "; ".join(text for text in (self.problem, *others, *self._surroundings.problems) if text) or None
 
     def read(self, now: float) -> memoryview | None:
         """A packet, or None."""

@@ -282,7 +282,7 @@ class Server(Engine[Served]):
         if (retry := self._device.tick(now)) is not None:
             self._look_at = min(self._look_at, retry)
         recent = self._stranger is not None and now - self._stranger[0] < 300.0
-        self._problem = self._device.problem or (self._stranger[1] if recent and self._stranger else None)
+        self._problem = self._stranger[1] if recent and self._stranger else None
 
     def _resize(self, now: float) -> None:
         """The MTU is what every client's paths take."""
@@ -372,7 +372,7 @@ class Server(Engine[Served]):
     def _status(self, now: float) -> dict[str, Any]:
         return {
             **status.base(self._settings, self._public, self._mtu, self._began, now),
-            "problem": self._problem,
+            "problem": self._device.complaint(self._problem),
             "rejected": self._sessions.rejected + self._limits.refused,
             "strangers": self._sessions.strangers,
             "peers": [served.row(now) for served in self._served.values()],

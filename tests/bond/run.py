@@ -35,6 +35,10 @@ class IpCommands:
     def ended(self) -> None:
         """The device took everything with it."""
 
+    @property
+    def problems(self) -> Sequence[str]:
+        return ()
+
 
 def _ip(*words: str) -> None:
     done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)

@@ -139,6 +139,19 @@ def test_from_keys_to_ping_and_nothing_is_left(ends: tuple[End, End]) -> None:
     assert "tun-bond" not in home.box.ip("link")
 
 
+def test_a_firewall_in_the_way_is_in_the_status_until_it_is_mended(ends: tuple[End, End]) -> None:
+    _, far = ends
+    far.config.write_text(SERVER)
+    far.bond("genkey", "far")
+    far.box.nft("table inet mine { chain f { type filter hook forward priority 0; policy drop;\n}\n}\n")
+    far.start("server")
+    far.says("listens on")
+    far.wait(lambda: "insert rule inet mine f" in (far.status("far")["problem"] or ""), "what to do, in the status")
+    assert "insert rule inet mine f" in far.bond("status", "far")
+    far.box.nft("insert rule inet mine f iifname tun-bond accept\n")
+    far.wait(lambda: far.status("far")["problem"] is None, "it to be over")
+
+
 def test_the_seeds_own_file_with_keys_added(ends: tuple[End, End]) -> None:
     home, far = ends
     keys = {end: end.bond("genkey").strip() for end in ends}
