@@ -19,6 +19,7 @@ from netpath.bond.rules import Rules
 from netpath.bond.schedule import Scheduler, Way
 from netpath.bond.session import Session
 from netpath.bond.slices import NEEDS_CSUM, VNET, Head, SliceError, plan
+from netpath.bond.toobig import TooBig
 from netpath.bond.wire import HEAD as WIRE_HEAD
 from netpath.bond.wire import TAG
 from netpath.bonding import BondMode
@@ -28,6 +29,7 @@ SMALL = 300
 _STEP = 1 << 48 | 1
 """Added to a data frame's header as a number: the next order, the next number."""
 _GSO_TYPE, _FLAGS = 1, 0
+_UNSEGMENTED = memoryview(bytes(VNET.size))
 
 
 class Train(NamedTuple):
@@ -77,6 +79,8 @@ class Sender:
         """REPAIR frames that were sent."""
         self.rules: Rules | None = None
         """Which flows go another way than the others."""
+        self.too_big: TooBig | None = None
+        """What is done about packets that do not fit."""
         self.pads = False
         """Whether sizes are hidden."""
         self._orders = [0] * FLOWS
@@ -131,8 +135,7 @@ class Sender:
         if len(packet) <= SMALL:
             first |= LOOSE
         if HEADER + len(extra) + len(packet) > self.room():
-            self.counts.dropped += 1
-            return []
+            return self._large(buffer, packet, flow, session, now, way=way)
         size = WIRE_HEAD + HEADER + len(extra) + len(packet) + TAG
         paths = self.scheduler.split(1, size + 28, now, way)
         if (way or self.scheduler.way).mode is BondMode.REDUNDANT:  # by one path alone, too: it may be sent again
@@ -141,6 +144,19 @@ class Sender:
         trains = [self._train(path, [frame], size, session, now) for path, _ in paths]
         repairs = self.encoder.add((self.number - 1) % NUMBERS, frame, paths[0][0])
         return trains + self._repairs(repairs, session, now) if repairs else trains
+
+    def _large(
+        self, buffer: memoryview, packet: bytes, flow: int, session: Session, now: float, *, way: Way | None
+    ) -> list[Train]:
+        """In fragments, or not at all."""
+        largest = self.room() - HEADER - 2
+        parts = self.too_big.instead(bytes(buffer[: VNET.size]), packet, largest, now) if self.too_big else ()
+        trains = []
+        for part in parts:
+            trains += self._whole(_UNSEGMENTED, part, flow, session, now, way=way)
+        if not parts:
+            self.counts.dropped += 1
+        return trains
 
     def _slices(
         self, head: Head, packet: bytes, flow: int, session: Session, now: float, *, way: Way | None

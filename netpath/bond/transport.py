@@ -15,6 +15,7 @@ from netpath.bond.peer import Peer
 from netpath.bond.rules import Rules
 from netpath.bond.schedule import Scheduler
 from netpath.bond.status import CIPHERS
+from netpath.bond.toobig import TooBig
 from netpath.bond.wire import HEAD, TAG, Veil
 from netpath.bonding import BondRule, Transport
 
@@ -43,7 +44,7 @@ def rules(wanted: Sequence[BondRule]) -> Rules | None:
 def peer(transport: Transport, heartbeat: float, random: Callable[[int], bytes], write: Write) -> Peer:
     """A far end that is treated as configured."""
     correction = transport.correction
-    return Peer(
+    made = Peer(
         random,
         scheduler(transport),
         write,
@@ -51,6 +52,8 @@ def peer(transport: Transport, heartbeat: float, random: Callable[[int], bytes],
         obfuscate=transport.obfuscate,
         heartbeat=heartbeat,
     )
+    made.sender.too_big = TooBig(write)
+    return made
 
 
 def ciphers(transport: Transport, processor: str) -> tuple[Cipher, ...]:
