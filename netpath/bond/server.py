@@ -28,6 +28,7 @@ from netpath.bond.process import Device, Signals, Surroundings
 from netpath.bond.rules import for_peer
 from netpath.bond.serverside import ServerSessions
 from netpath.bond.session import ExpiredError, Session
+from netpath.bond.sides import Sides
 from netpath.bond.tun import TunError
 from netpath.bond.wire import Kind
 from netpath.bonding import BondPeer, BondServer
@@ -78,6 +79,7 @@ class Server(Engine[Served]):
         self._lines = Bucket(*LINES, now)
         self._served: dict[bytes, Served] = {}
         """By public key."""
+        self._sides = Sides()
         self._table: Table[object] = Table(())
         self._touched: dict[int, Served] = {}
         """Whose datagrams the batch had."""
@@ -375,7 +377,7 @@ class Server(Engine[Served]):
             "problem": self._device.complaint(self._problem),
             "rejected": self._sessions.rejected + self._limits.refused,
             "strangers": self._sessions.strangers,
-            "peers": [served.row(now) for served in self._served.values()],
+            "peers": [served.row(self._sides, now) for served in self._served.values()],
         }
 
     def _bye(self, peer: Peer, reason: Reason, now: float) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -40,7 +41,11 @@ def test_pings_and_a_transfer_through_all_paths(world: World) -> None:
     assert {path["link"] for path in peer["paths"]} == {"one", "two"}
     assert peer["tx_bytes"] > 22 * MEGABYTE
     assert len({path["address"] for path in peer["paths"]}) == 3, "the streams are spread over the server's ports"
-    assert server.status()["peers"][0]["rx_bytes"] > 22 * MEGABYTE
+    reply = server.status()
+    assert reply["peers"][0]["rx_bytes"] > 22 * MEGABYTE
+    ways = {(path["link"], path["device"]) for path in reply["peers"][0]["paths"]}
+    assert ways == {("192.0.2.2", "w0"), ("203.0.113.2", "x1")}, "what the server knows of the links"
+    assert all(abs(status["time"] - time.time()) < 60 for status in (reply, client.status()))
 
 
 def test_back_to_the_client(world: World) -> None:
