@@ -23,6 +23,7 @@ from netpath.bond.inner import Table
 from netpath.bond.limits import Bucket, HandshakeLimits
 from netpath.bond.links import OVERHEAD, listening
 from netpath.bond.loop import Loop
+from netpath.bond.paths import State
 from netpath.bond.peer import Peer
 from netpath.bond.process import Device, Signals, Surroundings
 from netpath.bond.rules import for_peer
@@ -90,6 +91,7 @@ class Server(Engine[Served]):
         """The client, when there is one alone: then what it cannot take is left in the device."""
         self._look_at = now
         self._problem: str | None = None
+        self._narrow: list[str] = []
         self._stranger: tuple[float, str] | None = None
         self._unroutable = 0
         """Packets for nobody that is there."""
@@ -287,8 +289,17 @@ class Server(Engine[Served]):
         self._problem = self._stranger[1] if recent and self._stranger else None
 
     def _resize(self, now: float) -> None:
-        """The MTU is what every client's paths take."""
-        peers = [served.peer for served in self._served.values() if served.peer is not None]
+        """The MTU is what every client's paths take; sizes and queue follow what all of them carry."""
+        there = [(served.settings.name, served.peer) for served in self._served.values() if served.peer is not None]
+        peers = [peer for _, peer in there]
+        sizes = {
+            f"a path of {name}": path.mtu.size
+            for name, peer in there
+            for path in peer.paths.values()
+            if path.state is State.UP and path.mtu.known
+        }
+        self._narrow = transport.narrow(self._settings.mtu, sizes, self._settings.inner, self._settings.transport)
+        self._device.pace(transport.pace(peers))
         if self._settings.mtu is None and (fits := transport.fitting(peers)) is not None:
             self._mtu = min(fits, transport.MTU)
         self._device.configure(self._settings.inner, self._mtu, now, self._settings)
@@ -374,7 +385,7 @@ class Server(Engine[Served]):
     def _status(self, now: float) -> dict[str, Any]:
         return {
             **status.base(self._settings, self._public, self._mtu, self._began, now),
-            "problem": self._device.complaint(self._problem),
+            "problem": self._device.complaint(self._problem, *self._narrow),
             "rejected": self._sessions.rejected + self._limits.refused,
             "strangers": self._sessions.strangers,
             "peers": [served.row(self._sides, now) for served in self._served.values()],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from netpath.bond.device import Device, Wanted, client_routes
@@ -40,6 +41,7 @@ class Machine:
         self._wrong: dict[str, tuple[str, ...]] = {}
         """Part -> what is wrong with it now."""
         self._retry = 0.0
+        self._rate: float | None = None
         self._ended = threading.Event()
         self._watch = threading.Thread(target=self._look, name="surroundings", daemon=True)
 
@@ -75,6 +77,10 @@ class Machine:
             self._apply()
             self._filter()
 
+    def paced(self, rate: float | None) -> None:
+        """Bytes a second of all paths; the thread sees to it."""
+        self._rate = rate
+
     def ended(self) -> None:
         """Undo everything. The device is gone already."""
         self._ended.set()
@@ -100,7 +106,7 @@ class Machine:
         assert self._device is not None
         assert self._wanted is not None
         try:
-            self._tell("device", self._device.apply(self._wanted))
+            self._tell("device", self._device.apply(replace(self._wanted, rate=self._rate)))
         except (NetlinkError, OSError) as error:
             raise SetupError(f"{self._device.name} could not be set up: {error}") from None
 

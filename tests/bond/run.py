@@ -32,6 +32,9 @@ class IpCommands:
             for network in peer.networks:
                 _ip("route", "replace", network, "dev", settings.device)
 
+    def paced(self, rate: float | None) -> None:
+        """Sizes are those that the kernel gives."""
+
     def ended(self) -> None:
         """The device took everything with it."""
 

@@ -36,6 +36,12 @@ def test_who_forbids_fragments_is_told_how_much_fits(world: World) -> None:
     world.home.ip("route", "flush", "cache")
 
 
+def test_the_status_names_who_carries_less(world: World) -> None:
+    client, server = world.running
+    client.wait(lambda s: "link one carries packets of" in (s["problem"] or ""), "the link's name")
+    server.wait(lambda s: "a path of home carries packets of" in (s["problem"] or ""), "the client's name")
+
+
 def test_others_are_fragmented(world: World) -> None:
     assert " 0% packet loss" in ping(world, "-M", "dont", "-s", "1252", INNER)
     assert " 0% packet loss" in ping(world, "-M", "dont", "-s", "4000", INNER)

@@ -96,6 +96,34 @@ def test_both_uplinks_cut_and_restored(world: World) -> None:
     assert server.status()["peers"][0]["problem"] is None
 
 
+def test_the_device_has_a_carrier_while_a_link_works(world: World) -> None:
+    """So that the tracker takes the bond out at once when none does, and back."""
+
+    def lit() -> bool:
+        return "LOWER_UP" in world.home.ip("link", "show", "bond1")
+
+    client = world.client()
+    client.wait(lambda status: status["problem"], "it to have looked round")
+    assert not lit(), "nobody has answered yet"
+    world.server()
+    client.wait(up(3), "all paths")
+    client.wait(lambda _: lit(), "a carrier")
+    world.ping()
+    world.cut("w0")
+    client.wait(up(1), "one path to be left")
+    assert lit()
+    world.cut("w1")
+    client.wait(lambda _: not lit(), "the carrier to go")
+    world.home.ip("link", "del", "bond1")
+    client.wait(lambda _: "bond1" in world.home.ip("link", "show"), "the device to be made again")
+    client.wait(lambda _: not lit(), "still without one")
+    world.mend("w0")
+    world.mend("w1")
+    client.wait(lambda _: lit(), "the carrier to come back")
+    client.wait(up(3), "all paths")
+    world.ping()
+
+
 def test_a_nat_that_forgets(world: World) -> None:
     """The path's datagrams come from another port: it goes on there, and so does what it carries."""
     server, client = world.both()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from netpath.bond import surroundings
+from netpath.bond.device import limits
 from netpath.bond.forwarding import Forwarding, cleanup
 from netpath.bond.surroundings import Machine
 from netpath.bond.tun import Tun
@@ -220,6 +221,24 @@ def test_problems_of_forwarding_stay_in_sight_until_they_are_mended(
         )
     wait_until(lambda: not whole.problems, 10, "that to be mended, too")
     assert value(FORWARD[0]) == 1
+    whole.ended()
+
+
+def test_sizes_and_queue_follow_what_the_paths_carry(
+    machine: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(surroundings, "LOOK", 0.05)
+    whole = Machine(server(), tmp_path, lambda _, message: None)  # type: ignore[arg-type]
+    whole.raised("tun-bond", ("203.0.113.1/24",), 1400)
+
+    def shown() -> str:
+        return machine.run("ip", "-d", "link", "show", "tun-bond")
+
+    assert ("gso_max_size 65536" in shown(), "qlen 500" in shown()) == (True, True)
+    for rate in (1_000_000.0, 20_000_000.0, None):
+        whole.paced(rate)
+        size, queue = limits(rate, 1400)
+        wait_until(lambda: f"gso_max_size {size} " in shown() and f"qlen {queue}\n" in shown(), 10, f"{size}")  # noqa: B023
     whole.ended()
 
 
