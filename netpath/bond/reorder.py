@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from heapq import heappop, heappush
+from itertools import islice
 from typing import Generic, TypeVar
 
 from netpath.bond.dataframes import FLOWS, NUMBERS, ORDERS
 
 T = TypeVar("T")
+MOST_MISSING = 16384
+"""Orders given up that are remembered at most: only they are delivered when they come after all."""
+MOST_OF_A_GAP = 1024
 MOST_WAITING = 8192
 """Frames of one flow that wait; then what is missing before them is given up."""
 _HALF_ORDERS, _HALF_NUMBERS = ORDERS // 2, NUMBERS // 2
@@ -46,6 +50,10 @@ class Reorder(Generic[T]):
         """Orders that were missing when their time was up."""
         self.late = 0
         """Frames that came after that."""
+        self.repeated = 0
+        """Frames that were here before, and are dropped: sent again by another path although they had arrived."""
+        self._missing: dict[int, bool] = {}
+        """Flow and order of what was given up, oldest first."""
         self.next = [0] * FLOWS
         """By flow: the order that is delivered next. Whoever finds it in a flow without a gap may deliver it and count
         on, instead of `push`."""
@@ -65,14 +73,19 @@ class Reorder(Generic[T]):
             return (item,)
         ahead = (order - expected) % ORDERS
         if ahead >= _HALF_ORDERS:
+            if not self._missing.pop(flow << 24 | order, False):
+                self.repeated += 1
+                return ()
             self.late += 1
             return (item,)
         gap = self.gaps.get(flow)
         if gap is None:
             gap = self.gaps[flow] = _Gap(expected)
-        if order not in gap.waiting:
-            heappush(gap.heap, (order - gap.base) % ORDERS)
-            gap.first = (gap.base + gap.heap[0]) % ORDERS
+        if order in gap.waiting:
+            self.repeated += 1
+            return ()
+        heappush(gap.heap, (order - gap.base) % ORDERS)
+        gap.first = (gap.base + gap.heap[0]) % ORDERS
         gap.waiting[order] = now, number, None if loose else item
         ready: list[T] = [item] if loose else []
         if order == expected:
@@ -112,11 +125,19 @@ class Reorder(Generic[T]):
             while flow in self.gaps:
                 self._skip(flow, gap, ready)
         self.next = [0] * FLOWS
+        self._missing.clear()
         return ready
 
     def _skip(self, flow: int, gap: _Gap[T], ready: list[T]) -> None:
         """Give up what is missing before the earliest frame that waits."""
-        self.given_up += (gap.first - self.next[flow]) % ORDERS
+        count = (gap.first - self.next[flow]) % ORDERS
+        self.given_up += count
+        missing = self._missing
+        for behind in range(min(count, MOST_OF_A_GAP), 0, -1):
+            missing[flow << 24 | (gap.first - behind) % ORDERS] = True
+        if len(missing) > MOST_MISSING:
+            for old in list(islice(missing, MOST_MISSING // 2)):
+                del missing[old]
         self.next[flow] = gap.first
         self._drain(flow, gap, ready)
 

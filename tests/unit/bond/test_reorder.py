@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from netpath.bond import reorder
 from netpath.bond.dataframes import NUMBERS, ORDERS
-from netpath.bond.reorder import Reorder
+from netpath.bond.reorder import MOST_MISSING, Reorder
 
 Item = tuple[int, int]
 """(flow, position in it)."""
@@ -97,3 +97,26 @@ def test_a_sender_that_begins_anew() -> None:
     box.push(1, 702, 9, (1, 702), 0.0)
     assert list(box.reset()) == [(1, 702)]
     assert list(box.push(1, 0, 0, (1, 0), 0.0)) == [(1, 0)]
+
+
+def test_what_comes_again_is_dropped_and_what_was_given_up_is_not() -> None:
+    reorder: Reorder[str] = Reorder(0.1)
+    assert list(reorder.push(1, 0, 0, "a", 0.0)) == ["a"]
+    assert list(reorder.push(1, 0, 0, "a", 0.0)) == [], "delivered already"
+    assert list(reorder.push(1, 2, 2, "c", 0.0)) == []
+    assert list(reorder.push(1, 2, 2, "c", 0.0)) == [], "waits already"
+    assert list(reorder.push(1, 3, 3, "d", 0.0, loose=True)) == ["d"]
+    assert list(reorder.push(1, 3, 3, "d", 0.0, loose=True)) == []
+    assert list(reorder.expire(1.0)) == ["c"]
+    assert list(reorder.push(1, 1, 1, "b", 1.0)) == ["b"], "late, but it never came"
+    assert list(reorder.push(1, 1, 1, "b", 1.0)) == []
+    assert (reorder.late, reorder.repeated) == (1, 4)
+
+
+def test_no_more_of_what_is_missing_is_kept_than_needed() -> None:
+    reorder: Reorder[int] = Reorder(0.1)
+    for number in range(40):
+        reorder.push(number, 1 << 20, number, number, 0.0)
+    reorder.expire(1.0)
+    assert len(reorder._missing) <= MOST_MISSING
+    assert list(reorder.push(39, (1 << 20) - 1, 7, 7, 1.0)) == [7], "the newest ones are known"
