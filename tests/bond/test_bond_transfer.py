@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -216,6 +218,31 @@ def test_the_bonds_own_device_is_removed(world: World) -> None:
     client.wait(up(3), "the paths, which had nothing to do with it")
     world.ping()
     assert "the device bond1 was removed" in client.log()
+
+
+def test_a_full_device_and_one_that_is_down_lose_packets_and_no_more(world: World) -> None:
+    """Of the ring before a process that does not come to read it, and of the kernel that takes nothing."""
+    server, client = world.both()
+    client.popen.send_signal(signal.SIGSTOP)
+    try:
+        with world.home.udp() as sock:
+            for _ in range(5000):
+                sock.sendto(bytes(1000), (INNER, 4444))
+        shown = json.loads(world.home.ip("-s", "-j", "link", "show", "bond1"))
+    finally:
+        client.popen.send_signal(signal.SIGCONT)
+    assert shown[0]["stats64"]["tx"]["dropped"] > 1000, "it was full"
+    client.wait(up(3), "all paths")
+    world.ping()
+    world.home.ip("link", "set", "bond1", "down")
+    with world.far.udp() as sock:
+        for _ in range(100):
+            sock.sendto(bytes(1000), ("10.99.0.2", 4444))
+    server.wait(lambda status: status["peers"][0]["tx_packets"] >= 100, "them to be on their way")
+    world.home.ip("link", "set", "bond1", "up")
+    client.wait(up(3), "all paths, which had nothing to do with it")
+    world.ping()
+    assert client.popen.poll() is None
 
 
 def test_the_server_by_ipv6_and_a_link_by_its_address(world: World) -> None:
