@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from netpath.model import AddressSpec, RangeSpec
+
 
 class BondMode(StrEnum):
     AGGREGATE = "aggregate"
@@ -50,6 +52,24 @@ class Transport:
 
 
 @dataclass(frozen=True, slots=True)
+class BondRule:
+    """How chosen flows go, whatever the bond's own mode is. All given criteria must match, the first rule decides."""
+
+    name: str
+    mode: BondMode
+    copies: int
+    """redundant: by how many links each packet goes."""
+    peers: tuple[str, ...] = ()
+    """A server's: names of the clients that it is for; empty: all of them."""
+    proto: RangeSpec = field(default_factory=RangeSpec)
+    src_ip: AddressSpec = field(default_factory=AddressSpec)
+    dest_ip: AddressSpec = field(default_factory=AddressSpec)
+    src_port: RangeSpec = field(default_factory=RangeSpec)
+    dest_port: RangeSpec = field(default_factory=RangeSpec)
+    dscp: RangeSpec = field(default_factory=RangeSpec)
+
+
+@dataclass(frozen=True, slots=True)
 class LinkSpec:
     """One uplink of a client."""
 
@@ -87,6 +107,8 @@ class BondClient:
     """None: what fits."""
     heartbeat: float
     transport: Transport
+    rules: tuple[BondRule, ...] = ()
+    """For what it sends, in order."""
     table: str | None = None
     """nft table (family inet) that gives what leaves by the bond its inner address; None: whoever sends has one."""
 
@@ -131,6 +153,8 @@ class BondServer:
     mtu: int | None
     heartbeat: float
     transport: Transport
+    rules: tuple[BondRule, ...] = ()
+    """For what it sends to clients, in order."""
 
 
 @dataclass(frozen=True, slots=True)

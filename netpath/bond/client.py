@@ -66,6 +66,7 @@ class Client(Engine[None]):
         self._began = now
         self._public = b""
         self._device = Device(settings.device, self.loop, log, surroundings, self._pump)
+        self._device.begin_dark(now)
         self._inbox = Inbox(self.loop)
         self._signals = Signals(self.loop, self._hang_up)
         self._interfaces: Sequence[Interface] | None = None
@@ -79,6 +80,8 @@ class Client(Engine[None]):
         self._state, self._state_since = "connecting", now
         self._mtu = settings.mtu or transport.MTU
         self._totals: dict[str, int] = {}
+        self._narrow: list[str] = []
+        """Which links carry less than the device's packets."""
         self._open: dict[int, Stream] = {}
         """Those that have a socket."""
         self._peer = self._make_peer()
@@ -158,6 +161,7 @@ class Client(Engine[None]):
         if self._look_at <= now:
             self._look(now)
         opens = self._valve.opens(now)
+        self._device.carry(self._connected, now)
         self._device.listen(opens <= now)
         found = min(self._due, self._look_at, due or self._look_at)
         return min(found, opens) if opens > now else found
@@ -288,7 +292,9 @@ class Client(Engine[None]):
 
     def _make_peer(self) -> Peer:
         settings = self._settings
-        return transport.peer(settings.transport, settings.heartbeat, os.urandom, self._device.write)
+        peer = transport.peer(settings.transport, settings.heartbeat, os.urandom, self._device.write)
+        peer.sender.rules = transport.rules(settings.rules)
+        return peer
 
     def _new_peer(self, now: float) -> None:
         """All counting begins anew."""
@@ -311,7 +317,15 @@ class Client(Engine[None]):
         return list(self._settings.addresses) or [inner.text(found) for found in (answer.client if answer else ())]
 
     def _resize(self, now: float) -> None:
-        """The MTU follows the paths."""
+        """The MTU follows the paths, sizes and queue what they carry."""
+        streams, paths = self._streams.active, self._peer.paths
+        sizes = {
+            f"link {stream.link.name}": paths[number].mtu.size
+            for number, stream in streams.items()
+            if number in paths and paths[number].state is State.UP and paths[number].mtu.known
+        }
+        self._narrow = transport.narrow(self._settings.mtu, sizes, self._addresses(), self._settings.transport)
+        self._device.pace(transport.pace([self._peer]))
         answer = self._sessions.answer
         if self._settings.mtu is not None or answer is None or (fits := transport.fitting([self._peer])) is None:
             return
@@ -335,7 +349,6 @@ class Client(Engine[None]):
             tracker_missing=self._settings.automatic and self._no_tracker and self._interfaces is None,
             now=now,
         )
-        problem = self._device.problem or problem
         state = "up" if self._connected else "down" if self._sessions.answer is not None else "connecting"
         if state != self._state:
             self.log("notice", f"{self._settings.name} is {state} (was {self._state})")
@@ -353,6 +366,7 @@ class Client(Engine[None]):
         if settings is None or settings == self._settings:
             return
         before, self._settings = self._settings, settings
+        self._peer.sender.rules = transport.rules(settings.rules)
         if _of_links(before) != _of_links(settings):
             self.log("notice", f"{settings.name}: new settings of more than links: the bond begins anew")
             self._bye(now)
@@ -366,10 +380,11 @@ class Client(Engine[None]):
     def _status(self, now: float) -> dict[str, Any]:
         settings, answer = self._settings, self._sessions.answer
         links = {stream.number: (stream.link.name, stream.link.device) for stream in self._streams.active.values()}
+        problem = self._device.complaint(self._problem, *self._narrow)
         row = status.row(
             "server",
             settings.server_key,
-            (self._state, status.epoch(self._state_since, now), self._problem),
+            (self._state, status.epoch(self._state_since, now), problem),
             answer.cipher if answer else None,
             [inner.text(found) for found in (answer.server if answer else ())],
         )
@@ -377,7 +392,7 @@ class Client(Engine[None]):
         paths = status.path_rows(self._peer, self._rates, links, now)
         return {
             **status.base(settings, self._public, self._mtu, self._began, now),
-            "problem": self._problem,
+            "problem": problem,
             "rejected": self._sessions.rejected,
             "strangers": 0,
             "peers": [{**row, **counts, "paths": paths}],
@@ -422,7 +437,7 @@ def main(
 
 def _of_links(settings: BondClient) -> BondClient:
     """Without what can change while the bond runs."""
-    return replace(settings, links=(), automatic=False, streams=1)
+    return replace(settings, links=(), automatic=False, streams=1, rules=())
 
 
 def _processor() -> str:

@@ -14,6 +14,7 @@ from netpath.bond.limits import Bucket
 from netpath.bond.paths import Path, State
 from netpath.bond.peer import Peer
 from netpath.bond.serverside import Client, Standing
+from netpath.bond.sides import Sides
 from netpath.bonding import BondPeer, Transport
 
 BURST = 0.1
@@ -114,7 +115,7 @@ class Served:
         self.problem = troubles.unconfirmed(standing.unconfirmed)
         return new
 
-    def row(self, now: float) -> dict[str, Any]:
+    def row(self, sides: Sides, now: float) -> dict[str, Any]:
         """Of the status."""
         peer, standing = self.peer, self.standing
         up = peer is not None and not peer.sender.scheduler.empty
@@ -126,7 +127,9 @@ class Served:
             standing.current.cipher if standing.current is not None else None,
             self.settings.addresses,
         )
-        paths = status.path_rows(peer, self.rates, {}, now) if peer is not None else []
+        paths = (
+            status.path_rows(peer, self.rates, sides.names(peer.paths.values(), now), now) if peer is not None else []
+        )
         return {**head, **self.figures, "paths": paths}
 
     # To the client.

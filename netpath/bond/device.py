@@ -9,9 +9,7 @@ kept short, and packets small where the bond is slow. The fair queue is there fo
 from __future__ import annotations
 
 import errno
-import fcntl
 import socket
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_interface, ip_network
@@ -39,7 +37,6 @@ _WAITING = 0.4
 _SHORTEST, _LONGEST = 128, 1000
 _SEGMENTS = 65535
 _FAIR = "fq_codel"
-_TUNSETCARRIER = 0x400454E2
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +96,6 @@ def limits(rate: float | None, mtu: int) -> tuple[int, int]:
     steady = 1 << max(10, int(rate).bit_length() - 1)
     size = min(LARGEST_GSO, max(2 * mtu, int(steady * _AT_ONCE)))
     return size, min(_LONGEST, max(_SHORTEST, int(steady * _WAITING / size)))
-
-
-def set_carrier(descriptor: int, on: bool) -> None:
-    """Whether the device of this TUN file has a carrier: without one, NetPath takes the uplink out at once, with no
-    need to wait for lost pings. Raises OSError (kernels before 5.0 do not know how)."""
-    fcntl.ioctl(descriptor, _TUNSETCARRIER, struct.pack("=i", on))
 
 
 def client_routes(inner: Iterable[str], clients: Iterable[tuple[Sequence[str], Sequence[str]]]) -> tuple[str, ...]:

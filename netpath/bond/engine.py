@@ -36,6 +36,11 @@ class Place(NamedTuple):
     address: Address
     local: bytes = NOWHERE
 
+    @property
+    def uplink(self) -> str:
+        """The client's link; on a server the address that it comes from, as its streams have the same."""
+        return self.link.uplink or self.address[0]
+
 
 class Greeting(NamedTuple):
     """An initiation or response."""

@@ -52,6 +52,8 @@ class Forwarding:
         self._state = StateDir(state)
         self._file = _FILE.format(part(name))
         self._record = _Record([], {}, False)
+        self._written = True
+        """Whether the record is in its file, too."""
 
     def apply(self, settings: BondServer, mtu: int) -> list[str]:
         """Bring table and sysctls to `settings`; twice changes nothing. Problems, and what the owner has to do."""
@@ -150,11 +152,13 @@ class Forwarding:
     def _remember(self, tables: Sequence[str], changes: Changes, forwards: bool, problems: list[str]) -> None:
         """A full disk stops nothing: this process itself knows, only a kill would leave something behind."""
         record = _Record([*dict.fromkeys(tables)], dict(changes), forwards)
-        if record == self._record:
+        if record == self._record and self._written:
             return
         self._record = record
+        self._written = False
         try:
             _write(self._state, self._file, record)
+            self._written = True
         except OSError as error:
             problems.append(f"{self._state.root / self._file} could not be written: {error}")
 

@@ -128,7 +128,7 @@ def pack(frame: Control) -> bytes:
         case Probe():
             return _PROBE.pack(Type.PROBE << 4, frame.size)
         case Missing():
-            holes = b"".join([_HOLE.pack(flow, order >> 8, order & 0xFF, length) for flow, order, length in frame.holes])
+            holes = b"".join([_HOLE.pack(flow, order >> 8, order & 0xFF, many) for flow, order, many in frame.holes])
             return bytes([Type.MISSING << 4, len(frame.holes)]) + holes
 
 

@@ -87,6 +87,8 @@ class Link:
         Raises OSError.
         """
         self.family = family
+        self.uplink: str | None = None
+        """Name of a client's link that it belongs to."""
         self.overhead = OVERHEAD[socket.AddressFamily(family)]
         self.sock = sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         try:

@@ -116,6 +116,11 @@ class Path:
         return (self.round_trip or INTERVAL) / 2
 
     @property
+    def uplink(self) -> Hashable:
+        """What it shares with other paths that die with it, as far as its address tells."""
+        return getattr(self.address.proven, "uplink", self.number)
+
+    @property
     def loss(self) -> float:
         return self.loss_out
 

@@ -86,7 +86,7 @@ class Peer:
         self.receiver = Receiver(write)
         self.streams = streams
         self._heartbeat_interval = heartbeat
-        self._asks = scheduler.mode is not BondMode.LOW_LATENCY
+        self._asks = scheduler.way.mode is not BondMode.LOW_LATENCY
         """Whether what is lost is asked for again: later packets of its flow wait for it."""
         self.faulty = 0
         """Authentic plaintexts that broke the rules."""

@@ -16,6 +16,8 @@ from netpath.bond.tun import Tun, TunError
 from netpath.bonding import BondServer
 from netpath.tracker.journal import Log
 
+DARK = 0.5
+"""Seconds without a link until the device loses its carrier: for so long packets wait, and most outages end in it."""
 DEVICE_RETRY = 1.0
 """Seconds until a device that is gone, or could not be set up, is tried again."""
 
@@ -36,8 +38,16 @@ class Surroundings(Protocol):
     def served(self, settings: BondServer) -> None:
         """A server's routes to its clients, forwarding, nft table; after `raised`, and when its settings change."""
 
+    def paced(self, rate: float | None) -> None:
+        """Bytes a second of all paths together, as far as it is known: sizes of packets and queue follow within a
+        second. Raises nothing, and does not wait."""
+
     def ended(self) -> None:
         """Undo everything. The device is gone already."""
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """What is wrong now and can be lived without, in words. From any thread; raises nothing."""
 
 
 class Inbox:
@@ -128,7 +138,14 @@ class Device:
         self.tun: Tun | None = Tun(name)
         self.lost = 0
         """Packets that there was no device for."""
+        self._carries = True
+        self._dark: float | None = None
+        """Since when there is no link."""
         loop.add(self.tun, readable)
+
+    def complaint(self, *others: str | None) -> str | None:
+        """All that is wrong: with the device, then `others`, then around it. None: nothing."""
+        return "; ".join(text for text in (self.problem, *others, *self._surroundings.problems) if text) or None
 
     def read(self, now: float) -> memoryview | None:
         """A packet, or None."""
@@ -156,6 +173,36 @@ class Device:
         if self.tun is not None:
             self._loop.listen(self.tun, on)
 
+    def carry(self, on: bool, now: float) -> None:
+        """Whether there is a link; to be called often. A carrier comes at once, and goes after DARK."""
+        if on is self._carries:
+            self._dark = None
+            return
+        if not on:
+            if self._dark is None:
+                self._dark = now
+            if now - self._dark < DARK:
+                return
+        self._carries, self._dark = on, None
+        self._light(now)
+
+    def pace(self, rate: float | None) -> None:
+        """Bytes a second of all paths together."""
+        self._surroundings.paced(rate)
+
+    def begin_dark(self, now: float) -> None:
+        """There is no link yet."""
+        self._carries = False
+        self._light(now)
+
+    def _light(self, now: float) -> None:
+        if self.tun is None:
+            return
+        try:
+            self.tun.carry(self._carries)
+        except OSError as error:
+            self._vanished(error, now)
+
     def configure(self, addresses: Sequence[str], mtu: int, now: float, server: BondServer | None = None) -> None:
         """Set it up so, now or as soon as it can be done."""
         before, self._wanted = self._wanted, (tuple(addresses), mtu)
@@ -179,6 +226,8 @@ class Device:
                 self._failed(str(error), now)
                 return self._retry
             self._loop.add(self.tun, self._readable)
+            if not self._carries:
+                self._light(now)
             self._log("notice", f"the device {self.name} is there again")
         self._try(self._set_up, now)
         return self._retry

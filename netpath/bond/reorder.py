@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
+from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
 from netpath.bond.dataframes import FLOWS, NUMBERS, ORDERS
@@ -237,8 +238,10 @@ class Reorder(Generic[T]):
         self.given_up += count
         for n in range(max(0, count - REMEMBERED), count):
             self._given_up[flow * ORDERS + (order + n) % ORDERS] = None
-        while len(self._given_up) > REMEMBERED:
-            del self._given_up[next(iter(self._given_up))]
+        if len(self._given_up) > REMEMBERED:
+            # Many at once: each search for the oldest one would go over all that were before it.
+            for oldest in list(islice(self._given_up, len(self._given_up) - REMEMBERED // 2)):
+                del self._given_up[oldest]
         self.next[flow] = gap.first
         self._drain(flow, gap, ready)
 

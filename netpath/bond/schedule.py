@@ -10,9 +10,9 @@ paths whose round trips differ are made up for by the receiver, which puts flows
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from netpath.bonding import BondMode
 
@@ -26,6 +26,14 @@ NEAR = 0.02
 """Seconds one way that are never far."""
 WORST = 0.5
 """Seconds by which the loss weight makes a path of full loss look later."""
+
+
+class Way(NamedTuple):
+    """How some packets go."""
+
+    mode: BondMode
+    copies: int
+    """redundant: by so many paths, of different uplinks where there are so many."""
 
 
 class Carrier(Protocol):
@@ -45,6 +53,10 @@ class Carrier(Protocol):
     def loss(self) -> float:
         """Part that is lost on the way out."""
 
+    @property
+    def uplink(self) -> Hashable:
+        """The same for paths that are likely to die together."""
+
 
 @dataclass(slots=True)
 class _Lane:
@@ -62,20 +74,24 @@ class Scheduler:
         self, mode: BondMode = BondMode.AGGREGATE, *, copies: int = 2, rtt_weight: float = 0.7, loss_weight: float = 0.3
     ) -> None:
         """`copies`: by how many paths redundant mode sends each datagram. The weights: the seed's [performance]."""
-        self.mode = mode
-        self._copies = copies
+        self.way = Way(mode, copies)
+        """Of what nobody wants to go otherwise."""
         self._rtt_weight, self._loss_weight = rtt_weight, loss_weight
         self._lanes: dict[int, _Lane] = {}
+        """Those that this mode uses."""
+        self._near: dict[int, _Lane] = {}
+        self._every: dict[int, _Lane] = {}
 
     def use(self, carriers: Sequence[Carrier]) -> None:
         """The paths that may carry data now; those that stay keep what they have still to send."""
         far = max(NEAR, FAR * sorted(c.way for c in carriers)[len(carriers) // 2]) if carriers else 0.0
-        near = [c for c in carriers if c.way <= far or self.mode is BondMode.REDUNDANT]
-        self._lanes = {c.number: self._lanes.get(c.number) or _Lane(c) for c in near}
-        for carrier in near:
-            lane = self._lanes[carrier.number]
+        self._every = {c.number: self._every.get(c.number) or _Lane(c) for c in carriers}
+        for carrier in carriers:
+            lane = self._every[carrier.number]
             lane.carrier = carrier
             lane.penalty = self._rtt_weight * carrier.way + self._loss_weight * WORST * carrier.loss
+        self._near = {number: lane for number, lane in self._every.items() if lane.carrier.way <= far}
+        self._lanes = self._every if self.way.mode is BondMode.REDUNDANT else self._near
 
     @property
     def empty(self) -> bool:
@@ -87,18 +103,19 @@ class Scheduler:
             return None
         return min(self._lanes.values(), key=lambda lane: lane.free).free - AHEAD
 
-    def split(self, count: int, size: int, now: float) -> list[tuple[int, int]]:
-        """[(path, how many in a row)] for `count` datagrams of `size` bytes each on the wire.
+    def split(self, count: int, size: int, now: float, way: Way | None = None) -> list[tuple[int, int]]:
+        """[(path, how many in a row)] for `count` datagrams of `size` bytes each on the wire; `way`: if not the usual.
 
         In redundant mode each path of the list gets all of them.
         """
-        lanes = list(self._lanes.values())
-        if self.mode is BondMode.REDUNDANT:
-            best = sorted(lanes, key=lambda lane: self._finish(lane, size, now))[: self._copies]
+        mode, copies = way or self.way
+        if mode is BondMode.REDUNDANT:
+            best = self._apart(copies, size, now)
             for lane in best:
                 self._give(lane, count * size, now)
             return [(lane.carrier.number, count) for lane in best]
-        if self.mode is BondMode.LOW_LATENCY:
+        lanes = list(self._near.values())
+        if mode is BondMode.LOW_LATENCY:
             lane = min(lanes, key=lambda lane: self._finish(lane, size, now))
             self._give(lane, count * size, now)
             return [(lane.carrier.number, count)]
@@ -127,6 +144,17 @@ class Scheduler:
             count -= burst
         return found
 
+    def _apart(self, copies: int, size: int, now: float) -> list[_Lane]:
+        """The best lanes, the best of each uplink first: streams of one line die together."""
+        lanes = sorted(self._every.values(), key=lambda lane: self._finish(lane, size, now))
+        if len(lanes) > copies:
+            first: dict[Hashable, _Lane] = {}
+            for lane in lanes:
+                first.setdefault(lane.carrier.uplink, lane)
+            best = list(first.values())
+            lanes = best + [lane for lane in lanes if lane not in best]
+        return lanes[:copies]
+
     def _finish(self, lane: _Lane, size: int, now: float) -> float:
         """When a datagram given to it now would arrive."""
         return max(now, lane.free) + size / lane.carrier.speed + lane.penalty
@@ -137,7 +165,7 @@ class Scheduler:
 
     def extra(self, path: int, size: int, now: float) -> None:
         """Something beside data goes by `path`: repairs, copies, heartbeats."""
-        if (lane := self._lanes.get(path)) is not None:
+        if (lane := self._every.get(path)) is not None:
             self._give(lane, size, now)
 
     def other(self, avoided: int, size: int, now: float) -> int | None:

@@ -18,9 +18,11 @@ from netpath.bond.dataframes import COPY, FLOWS, HEAD, HEADER, LOOSE, NUMBERS, O
 from netpath.bond.fec.groups import Encoder, Repair
 from netpath.bond.fec.repair import OVERHEAD
 from netpath.bond.frames import padded
-from netpath.bond.schedule import Scheduler
+from netpath.bond.rules import Rules
+from netpath.bond.schedule import Scheduler, Way
 from netpath.bond.session import Session
 from netpath.bond.slices import NEEDS_CSUM, VNET, Head, SliceError, plan
+from netpath.bond.toobig import TooBig
 from netpath.bond.wire import HEAD as WIRE_HEAD
 from netpath.bond.wire import TAG
 from netpath.bonding import BondMode
@@ -30,6 +32,7 @@ SMALL = 300
 _STEP = 1 << 48 | 1
 """Added to a data frame's header as a number: the next order, the next number."""
 _GSO_TYPE, _FLAGS = 1, 0
+_UNSEGMENTED = memoryview(bytes(VNET.size))
 
 
 class Train(NamedTuple):
@@ -77,6 +80,10 @@ class Sender:
         self.encoder = encoder
         self.repairs = 0
         """REPAIR frames that were sent."""
+        self.rules: Rules | None = None
+        """Which flows go another way than the others."""
+        self.too_big: TooBig | None = None
+        """What is done about packets that do not fit."""
         self.pads = False
         """Whether sizes are hidden."""
         self._orders = [0] * FLOWS
@@ -95,6 +102,7 @@ class Sender:
             return []
         packet = bytes(buffer[VNET.size :])
         flow = flow_of(packet)
+        way = self.rules.way(packet) if self.rules is not None else None
         room = self.room()
         if buffer[_GSO_TYPE]:
             try:
@@ -102,8 +110,8 @@ class Sender:
             except SliceError:
                 self.counts.dropped += 1
                 return []
-            return self._slices(head, packet, flow, session, now)
-        return self._whole(buffer, packet, flow, session, now)
+            return self._slices(head, packet, flow, session, now, way=way)
+        return self._whole(buffer, packet, flow, session, now, way=way)
 
     def again(self, frames: Sequence[bytes], session: Session, now: float) -> list[Train]:
         """Data frames that were sent before, once more, by whatever path is best now."""
@@ -118,7 +126,9 @@ class Sender:
             ]
         return trains
 
-    def _whole(self, buffer: memoryview, packet: bytes, flow: int, session: Session, now: float) -> list[Train]:
+    def _whole(
+        self, buffer: memoryview, packet: bytes, flow: int, session: Session, now: float, *, way: Way | None
+    ) -> list[Train]:
         first = PACKET
         extra = b""
         if buffer[_FLAGS] & NEEDS_CSUM:
@@ -128,22 +138,36 @@ class Sender:
         if len(packet) <= SMALL:
             first |= LOOSE
         if HEADER + len(extra) + len(packet) > self.room():
-            self.counts.dropped += 1
-            return []
+            return self._large(buffer, packet, flow, session, now, way=way)
         size = WIRE_HEAD + HEADER + len(extra) + len(packet) + TAG
-        paths = self.scheduler.split(1, size + 28, now)
-        if self.scheduler.mode is BondMode.REDUNDANT:  # by one path alone, too: it may be sent again
+        paths = self.scheduler.split(1, size + 28, now, way)
+        if (way or self.scheduler.way).mode is BondMode.REDUNDANT:  # by one path alone, too: it may be sent again
             first |= COPY
         frame = self._next_header(first, flow, 1).to_bytes(HEADER, "big") + extra + packet
         trains = [self._train(path, [frame], size, session, now) for path, _ in paths]
         repairs = self.encoder.add((self.number - 1) % NUMBERS, frame, paths[0][0])
         return trains + self._repairs(repairs, session, now) if repairs else trains
 
-    def _slices(self, head: Head, packet: bytes, flow: int, session: Session, now: float) -> list[Train]:
+    def _large(
+        self, buffer: memoryview, packet: bytes, flow: int, session: Session, now: float, *, way: Way | None
+    ) -> list[Train]:
+        """In fragments, or not at all."""
+        largest = self.room() - HEADER - 2
+        parts = self.too_big.instead(bytes(buffer[: VNET.size]), packet, largest, now) if self.too_big else ()
+        trains = []
+        for part in parts:
+            trains += self._whole(_UNSEGMENTED, part, flow, session, now, way=way)
+        if not parts:
+            self.counts.dropped += 1
+        return trains
+
+    def _slices(
+        self, head: Head, packet: bytes, flow: int, session: Session, now: float, *, way: Way | None
+    ) -> list[Train]:
         count, start = head.slices, len(head.headers)
         segment = WIRE_HEAD + HEADER + TAG + min(head.size, head.total + head.overhead)
-        paths = self.scheduler.split(count, segment + 28, now)
-        redundant = self.scheduler.mode is BondMode.REDUNDANT
+        paths = self.scheduler.split(count, segment + 28, now, way)
+        redundant = (way or self.scheduler.way).mode is BondMode.REDUNDANT
         frames = self._frames(head, packet, start, flow, SLICE | (COPY if redundant else 0))
         if redundant:
             trains = [self._train(path, frames, segment, session, now) for path, _ in paths]

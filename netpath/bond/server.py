@@ -23,10 +23,13 @@ from netpath.bond.inner import Table
 from netpath.bond.limits import Bucket, HandshakeLimits
 from netpath.bond.links import OVERHEAD, listening
 from netpath.bond.loop import Loop
+from netpath.bond.paths import State
 from netpath.bond.peer import Peer
 from netpath.bond.process import Device, Signals, Surroundings
+from netpath.bond.rules import for_peer
 from netpath.bond.serverside import ServerSessions
 from netpath.bond.session import ExpiredError, Session
+from netpath.bond.sides import Sides
 from netpath.bond.tun import TunError
 from netpath.bond.wire import Kind
 from netpath.bonding import BondPeer, BondServer
@@ -77,6 +80,7 @@ class Server(Engine[Served]):
         self._lines = Bucket(*LINES, now)
         self._served: dict[bytes, Served] = {}
         """By public key."""
+        self._sides = Sides()
         self._table: Table[object] = Table(())
         self._touched: dict[int, Served] = {}
         """Whose datagrams the batch had."""
@@ -87,6 +91,7 @@ class Server(Engine[Served]):
         """The client, when there is one alone: then what it cannot take is left in the device."""
         self._look_at = now
         self._problem: str | None = None
+        self._narrow: list[str] = []
         self._stranger: tuple[float, str] | None = None
         self._unroutable = 0
         """Packets for nobody that is there."""
@@ -175,6 +180,7 @@ class Server(Engine[Served]):
                 return
             again = "has begun anew" if served.peer is not None else "is here"
             served.begin(os.urandom, self._settings.transport, self._settings.heartbeat, now)
+            self._rule(served)
             self.log("notice", f"client {served.settings.name} {again}")
             self._count()
         assert served.peer is not None
@@ -280,11 +286,20 @@ class Server(Engine[Served]):
         if (retry := self._device.tick(now)) is not None:
             self._look_at = min(self._look_at, retry)
         recent = self._stranger is not None and now - self._stranger[0] < 300.0
-        self._problem = self._device.problem or (self._stranger[1] if recent and self._stranger else None)
+        self._problem = self._stranger[1] if recent and self._stranger else None
 
     def _resize(self, now: float) -> None:
-        """The MTU is what every client's paths take."""
-        peers = [served.peer for served in self._served.values() if served.peer is not None]
+        """The MTU is what every client's paths take; sizes and queue follow what all of them carry."""
+        there = [(served.settings.name, served.peer) for served in self._served.values() if served.peer is not None]
+        peers = [peer for _, peer in there]
+        sizes = {
+            f"a path of {name}": path.mtu.size
+            for name, peer in there
+            for path in peer.paths.values()
+            if path.state is State.UP and path.mtu.known
+        }
+        self._narrow = transport.narrow(self._settings.mtu, sizes, self._settings.inner, self._settings.transport)
+        self._device.pace(transport.pace(peers))
         if self._settings.mtu is None and (fits := transport.fitting(peers)) is not None:
             self._mtu = min(fits, transport.MTU)
         self._device.configure(self._settings.inner, self._mtu, now, self._settings)
@@ -328,6 +343,8 @@ class Server(Engine[Served]):
             entries += [(prefix, served) for prefix in prefixes(served.settings)]
         self._table = Table(entries)
         self._settings = settings
+        for served in self._served.values():
+            self._rule(served)
         self._count()
         self._device.configure(settings.inner, self._mtu, now, settings)
 
@@ -341,6 +358,12 @@ class Server(Engine[Served]):
                 self._bye(served.peer, Reason.REFUSED, now)
                 self.log("notice", f"client {served.settings.name} is not in the configuration any more")
             served.end(now)
+
+    def _rule(self, served: Served) -> None:
+        """Its flows go by the rules of now."""
+        if served.peer is not None:
+            chosen = for_peer(self._settings.rules, served.settings.name)
+            served.peer.sender.rules = transport.rules(chosen)
 
     def _owner(self, address: bytes) -> object:
         return self._table.owner(address)
@@ -362,10 +385,10 @@ class Server(Engine[Served]):
     def _status(self, now: float) -> dict[str, Any]:
         return {
             **status.base(self._settings, self._public, self._mtu, self._began, now),
-            "problem": self._problem,
+            "problem": self._device.complaint(self._problem, *self._narrow),
             "rejected": self._sessions.rejected + self._limits.refused,
             "strangers": self._sessions.strangers,
-            "peers": [served.row(now) for served in self._served.values()],
+            "peers": [served.row(self._sides, now) for served in self._served.values()],
         }
 
     def _bye(self, peer: Peer, reason: Reason, now: float) -> None:

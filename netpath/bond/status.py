@@ -46,6 +46,7 @@ def base(settings: BondClient | BondServer, public: bytes, mtu: int, since: floa
     correction = transport.correction
     return {
         "running": True,
+        "time": round(time.time(), 3),
         "role": "client" if isinstance(settings, BondClient) else "server",
         "name": settings.name,
         "device": settings.device,

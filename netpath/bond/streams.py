@@ -160,6 +160,7 @@ class Streams:
             except OSError as error:
                 stream.problem = f"no socket can be opened: {error.strerror}"
                 return
+            opened.uplink = stream.link.name
             stream.socket, stream.device = opened, index
         stream.endpoint, stream.since = endpoint, now
         port = endpoint.port + stream.number % self._ports

@@ -8,7 +8,9 @@ second, in a thread of its own, as the packets' loop must not wait for the kerne
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from netpath.bond.device import Device, Wanted, client_routes
@@ -21,10 +23,12 @@ from netpath.tracker.journal import Log
 
 LOOK = 1.0
 """Seconds between two looks."""
+RETRY = 3.0
+"""Seconds until what did not work is tried again: it reads all of the machine's firewalls."""
 
 
 class Machine:
-    """Of one bond. What cannot be done and can be lived without is logged, once."""
+    """Of one bond. What cannot be done, and can be lived without, is logged once and in `problems` until mended."""
 
     def __init__(self, settings: BondClient | BondServer, state_dir: Path, log: Log) -> None:
         self._settings = settings
@@ -34,7 +38,10 @@ class Machine:
         self._device: Device | None = None
         self._wanted: Wanted | None = None
         self._forwarding: Forwarding | None = None
-        self._said: set[str] = set()
+        self._wrong: dict[str, tuple[str, ...]] = {}
+        """Part -> what is wrong with it now."""
+        self._retry = 0.0
+        self._rate: float | None = None
         self._ended = threading.Event()
         self._watch = threading.Thread(target=self._look, name="surroundings", daemon=True)
 
@@ -70,12 +77,21 @@ class Machine:
             self._apply()
             self._filter()
 
+    def paced(self, rate: float | None) -> None:
+        """Bytes a second of all paths; the thread sees to it."""
+        self._rate = rate
+
     def ended(self) -> None:
         """Undo everything. The device is gone already."""
         self._ended.set()
         with self._lock:
             if self._forwarding is not None:
-                self._tell(self._forwarding.close())
+                self._tell("forwarding", self._forwarding.close())
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """What is wrong now, in words."""
+        return [problem for part in list(self._wrong.values()) for problem in part]
 
     # -- with the lock ----------------------------------------------------------------------------------------------
 
@@ -90,7 +106,7 @@ class Machine:
         assert self._device is not None
         assert self._wanted is not None
         try:
-            self._tell(self._device.apply(self._wanted))
+            self._tell("device", self._device.apply(replace(self._wanted, rate=self._rate)))
         except (NetlinkError, OSError) as error:
             raise SetupError(f"{self._device.name} could not be set up: {error}") from None
 
@@ -98,7 +114,7 @@ class Machine:
         """The table of this end, if it has one. Raises SetupError."""
         if isinstance(self._settings, BondServer):
             assert self._wanted is not None
-            self._tell(self._filtering().apply(self._settings, self._wanted.mtu))
+            self._tell("forwarding", self._filtering().apply(self._settings, self._wanted.mtu))
         else:
             self._masquerade()
 
@@ -106,7 +122,8 @@ class Machine:
         settings = self._settings
         if isinstance(settings, BondClient) and settings.table is not None:
             assert self._wanted is not None
-            self._tell(self._filtering().masquerade(settings.device, settings.table, self._wanted.mtu))
+            problems = self._filtering().masquerade(settings.device, settings.table, self._wanted.mtu)
+            self._tell("forwarding", problems)
 
     def _filtering(self) -> Forwarding:
         if self._forwarding is None:
@@ -116,11 +133,21 @@ class Machine:
                 raise SetupError(f"no nft table can be loaded: {error}") from None
         return self._forwarding
 
-    def _tell(self, problems: Sequence[str]) -> None:
+    def _tell(self, part: str, problems: Sequence[str]) -> None:
+        before = self._wrong.get(part, ())
         for problem in problems:
-            if problem not in self._said:
+            if problem not in before:
                 self._log("warning", f"{self._settings.name}: {problem}")
-        self._said = set(problems) if len(self._said) > 100 else self._said | set(problems)
+        for problem in before:
+            if problem not in problems:
+                self._log("notice", f"{self._settings.name}: over: {problem}")
+        self._wrong[part] = tuple(problems)
+
+    def _again(self, now: float) -> None:
+        """Whether what was wrong with the table, or a firewall, has been mended."""
+        if self._wrong.get("forwarding") and now >= self._retry:
+            self._retry = now + RETRY
+            self._filter()
 
     # -- the thread -------------------------------------------------------------------------------------------------
 
@@ -131,6 +158,7 @@ class Machine:
                     return
                 try:
                     self._apply()
+                    self._again(time.monotonic())
                     if self._forwarding is not None and not self._forwarding.intact(self._settings.table or ""):
                         self._log("notice", f"{self._settings.name}: its nft table is gone; it is loaded again")
                         self._filter()

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Sequence
 
 _TUNSETIFF, _TUNSETOFFLOAD, _TUNSETVNETHDRSZ = 0x400454CA, 0x400454D0, 0x400454D8
+_TUNSETCARRIER = 0x400454E2
 _IFF_TUN, _IFF_NO_PI, _IFF_VNET_HDR = 0x0001, 0x1000, 0x4000
 _TUN_F_CSUM, _TUN_F_TSO4, _TUN_F_TSO6, _TUN_F_TSO_ECN = 1, 2, 4, 8
 LARGEST = 65536 + 10
@@ -68,6 +69,11 @@ class Tun:
             if error.errno not in _NOT_READY and error.errno != errno.EINVAL:
                 raise
             self.lost += 1
+
+    def carry(self, on: bool) -> None:
+        """Whether the device has a carrier: without one the kernel gives it nothing, and its users look elsewhere at
+        once. Raises OSError when it is gone."""
+        fcntl.ioctl(self._fd, _TUNSETCARRIER, struct.pack("=i", on))
 
     def _offload(self) -> None:
         """Let the kernel hand over unsegmented TCP packets and unfinished checksums, as far as it knows how."""

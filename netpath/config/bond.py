@@ -17,6 +17,7 @@ from netpath.bonding import BondClient, Bonding, BondMode, BondServer, Correctio
 from netpath.config import bond_seed
 from netpath.config.bond_ends import Ends
 from netpath.config.bond_keys import Keys, key_file
+from netpath.config.bond_rules import BondRules
 from netpath.config.loading import sections_of, text_of
 from netpath.config.parse import Parsed, Report, blank, parse
 from netpath.config.problems import ERROR, WARNING, Problem, nearest
@@ -94,12 +95,12 @@ def loads_bonds(
     if format == "toml" and (document := bond_seed.document_of(text)) is not None:
         translated = bond_seed.translate(document, text, file, name or bond_seed.NAME, role)
         report = Report(file, translated.problems)
-        bonding = _Builder(parse(translated.sections, report), report, keys).build(None, None)
+        bonding = _Builder(parse(translated.sections, report), report, keys, ()).build(None, None)
         return _loaded(bonding, report, [translated.in_its_words(problem) for problem in report.problems])
     sections, report = sections_of(text, file, format)
     parsed = parse(_chosen(sections, name), report)
     _uplinks_through_themselves(sections, parsed, report)
-    bonding = _Builder(parsed, report, keys).build(name, role)
+    bonding = _Builder(parsed, report, keys, _peers(sections)).build(name, role)
     return replace(_loaded(bonding, report, report.problems), mark_mask=_mark_mask(sections, file))
 
 
@@ -147,15 +148,24 @@ def _chosen(sections: Sequence[Section], name: str | None) -> list[Section]:
     """The bonds' sections; with a name those of others only as far as links without `bond` need them."""
     kept = []
     for section in sections:
-        of = section.name if section.type == "bond" else _written(section, "bond")
+        of = (section.name,) if section.type == "bond" else _named(section)
         if section.type not in BOND_SECTIONS:
             continue
-        if name is None or of in (None, name):
+        if name is None or not of or name in of:
             kept.append(section)
         elif section.type == "bond" and _written(section, "role") in ROLES:
             role = tuple(entry for entry in section.entries if entry.name == "role")
             kept.append(replace(section, entries=role))
     return kept
+
+
+def _named(section: Section) -> Sequence[str | None]:
+    """The bonds that a section says it is of."""
+    return " ".join(value for entry in section.entries if entry.name == "bond" for value in entry.values).split()
+
+
+def _peers(sections: Sequence[Section]) -> list[str]:
+    return [section.name for section in sections if section.type == "bond_peer" and section.name is not None]
 
 
 def _written(section: Section, option: str) -> str | None:
@@ -171,7 +181,9 @@ def _uplinks_through_themselves(sections: Sequence[Section], parsed: Sequence[Pa
     }
     own = {section.name: section.get("device", str) for section in parsed if section.kind.name == "bond"}
     for section in parsed:
-        interface = section.maybe("interface", str) if section.kind.name == "bond_link" else None
+        if section.kind.name != "bond_link":
+            continue
+        interface = section.maybe("interface", str)
         bond = section.maybe("bond", str) or (next(iter(own)) if len(own) == 1 else None)
         if interface is not None and bond in own and own[bond] in (interface, devices.get(interface)):
             report.error(section, "interface", "this is the bond itself", "name an uplink below it")
@@ -180,11 +192,13 @@ def _uplinks_through_themselves(sections: Sequence[Section], parsed: Sequence[Pa
 class _Builder:
     """Typed sections -> Bonding."""
 
-    def __init__(self, parsed: Sequence[Parsed], report: Report, keys: Path) -> None:
+    def __init__(self, parsed: Sequence[Parsed], report: Report, keys: Path, peers: Sequence[str]) -> None:
+        """peers: the names of all sections bond_peer, also of those that are not `parsed`."""
         self._parsed = parsed
         self._report = report
         self._keys = Keys(report, keys)
         self._ends = Ends(parsed, report, self._keys)
+        self._rules = BondRules(parsed, self._ends.bonds, peers, report)
 
     def build(self, name: str | None, role: str | None) -> Bonding:
         bonds = list(self._bonds(name, role))
@@ -264,6 +278,7 @@ class _Builder:
             mtu=section.maybe("mtu", int),
             heartbeat=section.get("heartbeat", float),
             transport=_transport(section),
+            rules=self._rules.of(section),
             table=self._ends.table(section) if section.maybe("masquerade", bool) else None,
         )
 
@@ -289,6 +304,7 @@ class _Builder:
             mtu=section.maybe("mtu", int),
             heartbeat=section.get("heartbeat", float),
             transport=_transport(section),
+            rules=self._rules.of(section),
         )
 
 

@@ -32,6 +32,7 @@ NetPath reads `/etc/config/netpath` (UCI) or a `.toml` file. Both hold the same 
 | `config bond 'home'` | `[bonds.home]` |
 | `config bond_link 'home_dsl'` | `[bond_links.home_dsl]` |
 | `config bond_peer 'cabin'` | `[bond_peers.cabin]` |
+| `config bond_rule 'calls'` | `[bond_rules.calls]` |
 
 * In TOML the options marked *track* may also stand in `[interfaces.NAME.track]`, there without the prefix `track_`:
   `method`, `targets`, `interval`, and so on.

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The schema's part that only the bond reads: sections `bond`, `bond_link` and `bond_peer` (docs/bond.md).
+"""The schema's part that only the bond reads: sections `bond`, `bond_link`, `bond_peer` and `bond_rule`
+(docs/bond.md).
 
 As with the monitor's part, every load of the tracker's has it in memory and none uses it, so `netpath.bonding` is not
 imported here.
@@ -13,6 +14,8 @@ from netpath.config import kinds_monitor as plain
 from netpath.config.option import Option, SectionKind
 
 ROLES = ("client", "server")
+_MODES = ("aggregate", "low-latency", "redundant")
+_MODE_SPELLINGS = {"low_latency": "low-latency", "lowlatency": "low-latency"}
 MOST_STREAMS = 64
 _OWN_BOND = "the only one of its role"
 
@@ -128,8 +131,8 @@ BOND = SectionKind(
             "aggregate",
             "aggregate: the speed of all links together; low-latency: each packet by the link that is quickest now; "
             "redundant: each packet by several links at once.",
-            choices=("aggregate", "low-latency", "redundant"),
-            spellings={"low_latency": "low-latency", "lowlatency": "low-latency"},
+            choices=_MODES,
+            spellings=_MODE_SPELLINGS,
         ),
         Option("copies", kinds.WHOLE, "2", "redundant: by how many links each packet goes.", low=2, high=16),
         Option(
@@ -279,4 +282,41 @@ BOND_PEER = SectionKind(
     ),
 )
 
-BOND_SECTIONS = {kind.name: kind for kind in (BOND, BOND_LINK, BOND_PEER)}
+BOND_RULE = SectionKind(
+    "bond_rule",
+    "bond_rules",
+    "Traffic that a bond sends another way than the rest, such as calls by several links at once. The first rule whose "
+    "criteria all match decides, in file order, for what this end sends: a server's rules are for downloads, where the "
+    "service is the source.",
+    (
+        Option("enabled", kinds.BOOL, "1", "Whether it is used."),
+        Option("bond", kinds.NAMES, None, "The `bond` sections it is for.", default_note="all"),
+        Option("peer", kinds.NAMES, None, "server: the clients (sections `bond_peer`) it is for.", default_note="all"),
+        Option("proto", kinds.PROTOCOLS, "all", "Protocols, as in `rule`."),
+        Option("src_ip", kinds.NETWORKS, None, "Source addresses, as in `rule`.", default_note="any"),
+        Option("src_port", kinds.PORTS, None, "Source ports; needs proto with ports.", default_note="any"),
+        Option("dest_ip", kinds.NETWORKS, None, "Destination addresses.", default_note="any"),
+        Option("dest_port", kinds.PORTS, None, "Destination ports; needs proto with ports.", default_note="any"),
+        Option("dscp", kinds.DSCP, None, "DSCP values: 0 to 63 or names like CS1, AF41, EF.", default_note="any"),
+        Option(
+            "mode",
+            kinds.CHOICE,
+            None,
+            "How it goes, as `mode` of a bond: aggregate, low-latency or redundant.",
+            choices=_MODES,
+            spellings=_MODE_SPELLINGS,
+            required=True,
+        ),
+        Option(
+            "copies",
+            kinds.WHOLE,
+            None,
+            "redundant: by how many links each packet goes.",
+            low=2,
+            high=16,
+            default_note="as the bond has it",
+        ),
+    ),
+)
+
+BOND_SECTIONS = {kind.name: kind for kind in (BOND, BOND_LINK, BOND_PEER, BOND_RULE)}

@@ -231,6 +231,12 @@ class World:
             process.stop()
         self._processes.clear()
 
+    @property
+    def running(self) -> tuple[Running, Running]:
+        """Client and server of `both`."""
+        server, client = self._processes
+        return client, server
+
     def both(
         self, *, paths: int = 3, server_alone: dict[str, Any] | None = None, **changes: Any
     ) -> tuple[Running, Running]:

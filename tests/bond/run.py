@@ -32,8 +32,15 @@ class IpCommands:
             for network in peer.networks:
                 _ip("route", "replace", network, "dev", settings.device)
 
+    def paced(self, rate: float | None) -> None:
+        """Sizes are those that the kernel gives."""
+
     def ended(self) -> None:
         """The device took everything with it."""
+
+    @property
+    def problems(self) -> Sequence[str]:
+        return ()
 
 
 def _ip(*words: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -137,6 +138,60 @@ def test_from_keys_to_ping_and_nothing_is_left(ends: tuple[End, End]) -> None:
     assert (home.stop(), far.stop()) == (0, 0)
     assert (far.box.tables(), forwarding(far)) == ("", "0")
     assert "tun-bond" not in home.box.ip("link")
+
+
+def changed(text: str, option: str, value: str) -> str:
+    """A configuration with another value of an option."""
+    return re.sub(rf"(option {option} )'[^']*'", rf"\1'{value}'", text)
+
+
+@pytest.mark.parametrize("wrong", ["server_key", "preshared_key", "private_key"])
+def test_wrong_keys_are_told_at_both_ends(ends: tuple[End, End], wrong: str) -> None:
+    """As a user sees it: `netpath bond status`, and the server's log."""
+    home, far = ends
+    far.config.write_text(SERVER)
+    far.bond("genkey", "far")
+    invitation = json.loads(far.bond("invite", "cabin", "--server", "203.0.113.7", "--json"))
+    far.config.write_text(SERVER + invitation["server"]["uci"])
+    other = home.bond("genkey").strip()
+    public = home.bond("pubkey", text=other).strip()
+    text = invitation["client"]["uci"] + LINKS
+    assert f"option {wrong} " in text
+    home.config.write_text(changed(text, wrong, public if wrong == "server_key" else other))
+    far.start("server")
+    home.start("client")
+
+    for end in ends:
+        end.wait(lambda end=end: end.status("far").get("running"), "it to answer")  # type: ignore[misc]
+
+    def shown(end: End, words: str) -> None:
+        end.wait(lambda: words in " ".join(end.bond("status", "far").split()), words)
+
+    if wrong == "preshared_key":
+        shown(home, "preshared_key here and the one that the server has")
+        shown(far, "preshared_key differs at its end")
+    elif wrong == "server_key":
+        shown(home, f"server_key {public} is not its public key")
+    else:
+        shown(home, f"it has no client with our public key {public}")
+        shown(far, f"an authentic client with the public key {public}")
+    home.config.write_text(text)
+    home.stop()
+    home.start("client")
+    home.is_up("far", 2)
+
+
+def test_a_firewall_in_the_way_is_in_the_status_until_it_is_mended(ends: tuple[End, End]) -> None:
+    _, far = ends
+    far.config.write_text(SERVER)
+    far.bond("genkey", "far")
+    far.box.nft("table inet mine { chain f { type filter hook forward priority 0; policy drop;\n}\n}\n")
+    far.start("server")
+    far.says("listens on")
+    far.wait(lambda: "insert rule inet mine f" in (far.status("far")["problem"] or ""), "what to do, in the status")
+    assert "insert rule inet mine f" in far.bond("status", "far")
+    far.box.nft("insert rule inet mine f iifname tun-bond accept\n")
+    far.wait(lambda: far.status("far")["problem"] is None, "it to be over")
 
 
 def test_the_seeds_own_file_with_keys_added(ends: tuple[End, End]) -> None:

@@ -53,3 +53,20 @@ def test_each_datagram_comes_out_once_and_in_order(seed: int) -> None:
         link.close()
         for sender in senders:
             sender.close()
+
+
+@pytest.mark.parametrize("jump", [-86400.0, 0.0, 5.0, 86400.0])
+def test_a_clock_that_jumps_makes_no_delay(monkeypatch: pytest.MonkeyPatch, jump: float) -> None:
+    """The kernel's stamps are of the clock of the day: the time that a datagram waited is never taken from a jump."""
+    link = Link(socket.AF_INET, source="127.0.0.1")
+    real = time.time
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"x", link.sock.getsockname())
+            select.select([link], [], [], 5)
+            monkeypatch.setattr(time, "time", lambda: real() + jump)
+            batch = link.receive()
+            assert batch is not None
+            assert -0.1 <= time.monotonic() - batch.at < 1.0
+    finally:
+        link.close()

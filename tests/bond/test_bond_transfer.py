@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -40,7 +43,11 @@ def test_pings_and_a_transfer_through_all_paths(world: World) -> None:
     assert {path["link"] for path in peer["paths"]} == {"one", "two"}
     assert peer["tx_bytes"] > 22 * MEGABYTE
     assert len({path["address"] for path in peer["paths"]}) == 3, "the streams are spread over the server's ports"
-    assert server.status()["peers"][0]["rx_bytes"] > 22 * MEGABYTE
+    reply = server.status()
+    assert reply["peers"][0]["rx_bytes"] > 22 * MEGABYTE
+    ways = {(path["link"], path["device"]) for path in reply["peers"][0]["paths"]}
+    assert ways == {("192.0.2.2", "w0"), ("203.0.113.2", "x1")}, "what the server knows of the links"
+    assert all(abs(status["time"] - time.time()) < 60 for status in (reply, client.status()))
 
 
 def test_back_to_the_client(world: World) -> None:
@@ -89,6 +96,34 @@ def test_both_uplinks_cut_and_restored(world: World) -> None:
     transfer.finish()
     assert client.wait(up(3), "all paths")["problem"] is None
     assert server.status()["peers"][0]["problem"] is None
+
+
+def test_the_device_has_a_carrier_while_a_link_works(world: World) -> None:
+    """So that the tracker takes the bond out at once when none does, and back."""
+
+    def lit() -> bool:
+        return "LOWER_UP" in world.home.ip("link", "show", "bond1")
+
+    client = world.client()
+    client.wait(lambda status: status["problem"], "it to have looked round")
+    assert not lit(), "nobody has answered yet"
+    world.server()
+    client.wait(up(3), "all paths")
+    client.wait(lambda _: lit(), "a carrier")
+    world.ping()
+    world.cut("w0")
+    client.wait(up(1), "one path to be left")
+    assert lit()
+    world.cut("w1")
+    client.wait(lambda _: not lit(), "the carrier to go")
+    world.home.ip("link", "del", "bond1")
+    client.wait(lambda _: "bond1" in world.home.ip("link", "show"), "the device to be made again")
+    client.wait(lambda _: not lit(), "still without one")
+    world.mend("w0")
+    world.mend("w1")
+    client.wait(lambda _: lit(), "the carrier to come back")
+    client.wait(up(3), "all paths")
+    world.ping()
 
 
 def test_a_nat_that_forgets(world: World) -> None:
@@ -183,6 +218,31 @@ def test_the_bonds_own_device_is_removed(world: World) -> None:
     client.wait(up(3), "the paths, which had nothing to do with it")
     world.ping()
     assert "the device bond1 was removed" in client.log()
+
+
+def test_a_full_device_and_one_that_is_down_lose_packets_and_no_more(world: World) -> None:
+    """Of the ring before a process that does not come to read it, and of the kernel that takes nothing."""
+    server, client = world.both()
+    client.popen.send_signal(signal.SIGSTOP)
+    try:
+        with world.home.udp() as sock:
+            for _ in range(5000):
+                sock.sendto(bytes(1000), (INNER, 4444))
+        shown = json.loads(world.home.ip("-s", "-j", "link", "show", "bond1"))
+    finally:
+        client.popen.send_signal(signal.SIGCONT)
+    assert shown[0]["stats64"]["tx"]["dropped"] > 1000, "it was full"
+    client.wait(up(3), "all paths")
+    world.ping()
+    world.home.ip("link", "set", "bond1", "down")
+    with world.far.udp() as sock:
+        for _ in range(100):
+            sock.sendto(bytes(1000), ("10.99.0.2", 4444))
+    server.wait(lambda status: status["peers"][0]["tx_packets"] >= 100, "them to be on their way")
+    world.home.ip("link", "set", "bond1", "up")
+    client.wait(up(3), "all paths, which had nothing to do with it")
+    world.ping()
+    assert client.popen.poll() is None
 
 
 def test_the_server_by_ipv6_and_a_link_by_its_address(world: World) -> None:

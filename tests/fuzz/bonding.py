@@ -163,7 +163,7 @@ def slices(data: bytes) -> None:
             index, head, at = read_block(frame, HEADER)
             assert index in (0, head.slices - 1) and at <= len(frame) and head.total < 1 << 16
         if what & HEAD_FLAG or len(frame) > HEADER:
-            assembler.add(flow, order, frame)
+            assembler.add(flow, order, [frame])
         if what & 0x80:
             assembler.flush()
     assembler.flush()
@@ -195,7 +195,7 @@ def packets(data: bytes) -> None:
         # Equal slices leave a rest of up to their number of bytes; no path has less room than this.
         assert room < LEAST_ROOM or len(block) + len(payload) <= room
         frame = header(SLICE | (HEAD_FLAG if ends else 0), index, 1, index) + block + payload
-        assembler.add(1, index, frame)
+        assembler.add(1, index, [frame])
     assembler.flush()
     assert not assembler.faulty or not whole
     assert not whole or whole == [vnet + packet]

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from netpath.bond import surroundings
+from netpath.bond.device import limits
 from netpath.bond.forwarding import Forwarding, cleanup
+from netpath.bond.surroundings import Machine
 from netpath.bond.tun import Tun
 from netpath.bonding import BondServer
 from netpath.kernel import sysctl, xtables
@@ -192,6 +195,63 @@ def test_a_container_that_may_not_switch_it_on_says_what_to_do(
     assert "Read-only file system" in told
     assert "net.ipv4.ip_forward" in told
     assert values() == before
+
+
+def test_problems_of_forwarding_stay_in_sight_until_they_are_mended(
+    machine: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(changes: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(surroundings, "LOOK", 0.05)
+    monkeypatch.setattr(surroundings, "RETRY", 0.1)
+    log: list[str] = []
+    whole = Machine(server(), tmp_path, lambda _, message: log.append(message))  # type: ignore[arg-type]
+    machine.nft("table inet netpath-bond {\nchain one {\ncounter\n}\n}\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(sysctl, "carry_out", refuse)
+        whole.raised("tun-bond", ("203.0.113.1/24",), 1400)
+        whole.served(server())
+        assert any("of somebody else" in each for each in whole.problems)
+        machine.nft("delete table inet netpath-bond\n")
+        wait_until(lambda: any("net.ipv4.ip_forward" in each for each in whole.problems), 10, "the next problem")
+        assert "over: there is a table inet netpath-bond" in " ".join(log)
+        assert sum("net.ipv4.ip_forward" in line and "over" not in line for line in log) == 1, (
+            "once, however often it is tried"
+        )
+    wait_until(lambda: not whole.problems, 10, "that to be mended, too")
+    assert value(FORWARD[0]) == 1
+    whole.ended()
+
+
+def test_sizes_and_queue_follow_what_the_paths_carry(
+    machine: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(surroundings, "LOOK", 0.05)
+    whole = Machine(server(), tmp_path, lambda _, message: None)  # type: ignore[arg-type]
+    whole.raised("tun-bond", ("203.0.113.1/24",), 1400)
+
+    def shown() -> str:
+        return machine.run("ip", "-d", "link", "show", "tun-bond")
+
+    assert ("gso_max_size 65536" in shown(), "qlen 500" in shown()) == (True, True)
+    for rate in (1_000_000.0, 20_000_000.0, None):
+        whole.paced(rate)
+        size, queue = limits(rate, 1400)
+        wait_until(lambda: f"gso_max_size {size} " in shown() and f"qlen {queue}\n" in shown(), 10, f"{size}")  # noqa: B023
+    whole.ended()
+
+
+def test_a_record_that_could_not_be_written_is_told_until_it_is(machine: World, tmp_path: Path) -> None:
+    blocked = tmp_path / "state"
+    blocked.write_text("")
+    forwarding = Forwarding("home", blocked)
+    for _ in range(2):
+        assert any("could not be written" in line for line in forwarding.apply(server(), 1400))
+    blocked.unlink()
+    assert forwarding.apply(server(), 1400) == []
+    assert list(blocked.glob("*.json"))
+    forwarding.close()
 
 
 def test_a_server_that_lives_from_router_advertisements_keeps_its_default_route(machine: World, tmp_path: Path) -> None:

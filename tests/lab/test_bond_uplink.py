@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from netpath.bond.device import Device, Wanted, set_carrier
+from netpath.bond.device import Device, Wanted
 from netpath.bond.forwarding import Forwarding
 from netpath.bond.tun import Tun
 from netpath.lab import SERVERS, Lab
@@ -119,10 +119,10 @@ def test_the_lan_goes_by_the_bond_and_by_an_uplink_while_it_is_down(
 def test_a_bond_that_takes_its_carrier_away_is_out_at_once(lab: Lab, start: Start, wire: Wire) -> None:
     start(bonded(lab))
     with lab.events() as events:
-        set_carrier(wire.near.fileno(), False)
+        wire.near.carry(False)
         assert "carrier" in events.wait("bond", "offline")["reason"]
         assert lab.flows(5) == {"wan": 5}
-        set_carrier(wire.near.fileno(), True)
+        wire.near.carry(True)
         events.wait("bond", "online")
     assert lab.flows(5) == {INNER["ipv4"]: 5}
 

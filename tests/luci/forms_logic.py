@@ -31,6 +31,7 @@ KNOWN = {
     "policies": ["balanced"],
     "sources": {"proxy": "clash", "router": "openwrt"},
     "bonds": {"home": "client", "vps": "server"},
+    "peers": ["cabin"],
 }
 _NO_KEYS = Path("/nonexistent")
 _SECTIONS = (
@@ -61,6 +62,12 @@ config bond 'vps'
 	option role 'server'
 	option device 'tun-vps'
 	option private_key '{KEY}'
+
+config bond_peer 'cabin'
+	option enabled '0'
+	option bond 'vps'
+	option public_key '{KEY}'
+	option addresses '10.99.0.7'
 
 """
 NAME = "under_test"

@@ -90,6 +90,26 @@ def test_a_bond_a_link_and_a_client_are_made_judged_and_written(site: RealLuci) 
     assert problems(site) == []
 
 
+def test_a_rule_is_made_judged_and_written(site: RealLuci) -> None:
+    open_page(site, "bonding/settings")
+    site.browser.wait_for("tr[data-sid='home']")
+    add(site, "bond_rule", "calls", "mode")
+    choose(site, "mode", "redundant")
+    site.browser.fill(f"{field('dest_port')} .add-item input", "5060")
+    site.browser.press("Enter")
+    site.browser.click(SAVE)
+    site.browser.wait_for(f"{MODAL} [data-complaint]", "ports need protocols")
+    site.browser.fill(f"{field('proto')} .add-item input", "udp")
+    site.browser.press("Enter")
+    save_modal(site)
+    site.browser.wait_for("tr[data-sid='calls']", "5060")
+    apply(site)
+    now = written(site)
+    for line in ("calls=bond_rule", "calls.mode='redundant'", "calls.dest_port='5060'", "calls.proto='udp'"):
+        assert f"netpath.{line}" in now, now
+    assert problems(site) == []
+
+
 def test_who_may_only_read_gets_no_key_and_makes_none(site: RealLuci) -> None:
     open_page(site, "bonding/settings", user=READER)
     site.browser.wait_for("tr[data-sid='home']", "vps.example.com")

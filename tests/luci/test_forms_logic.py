@@ -42,8 +42,8 @@ _WRITTEN = """
     ws://192.0.2.1:0 WS://x wss://[2001:db8::1]:443/ ws://[2001:db8::g]/ ws://[::1 http://user:word@example.com/
     http://a@b https://example.com:65536 http://example.com?x#y http://bücher.example/ http:/x http:// mail.example.com
     /etc/ssl/ca.pem /etc//ca.pem ssl/ca.pem /etc/../ca.pem a/b /a a//b a/ +/x router@example.com a@b@c @example.com a@
-    json slack client server home vps aggregate low-latency low_latency redundant adaptive fixed 50mbit 6MB/s 7kbit
-    1000.1gbit 8.kbit
+    json slack cabin client server home vps aggregate low-latency low_latency redundant adaptive fixed 50mbit 6MB/s
+    7kbit 1000.1gbit 8.kbit
     10.99.0.2/24 10.99.0.2/33 10.99.0.2/0 127.0.0.1/8 224.0.0.1/24 ::/64 ::1/64 2001:db8::2/64 ff02::1/64 10.0.0.1/
     192.0.2.1:9001 [2001:db8::1]:9001 [2001:db8::1] [192.0.2.1]:9 vps.example.com:0 1.0 1.01 0.1234567 -0.5
     q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s= q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6t= aes chacha20 aes-256-gcm
@@ -139,6 +139,12 @@ COMBINATIONS: list[tuple[str, dict[str, str | list[str]]]] = [
     ("bond_peer", {}),
     ("bond_peer", {"public_key": KEY, "addresses": "10.99.0.2", "bond": "home"}),
     ("bond_peer", {"public_key": KEY, "addresses": "10.99.0.2", "preshared_key": KEY, "preshared_key_file": "/k"}),
+    ("bond_rule", {}),
+    ("bond_rule", {"mode": "redundant", "dest_port": "443"}),
+    ("bond_rule", {"mode": "redundant", "dest_port": "443", "proto": "udp"}),
+    ("bond_rule", {"mode": "redundant", "src_ip": "192.0.2.1", "dest_ip": "2001:db8::1"}),
+    ("bond_rule", {"mode": "redundant", "bond": "home vps", "peer": "cabin"}),
+    ("bond_rule", {"mode": "redundant", "bond": "home nobody", "peer": "cabin nobody"}),
     ("globals", {"rt_table_lookup": [str(table) for table in range(2000, 2098)]}),
     ("globals", {"rt_table_lookup": [str(table) for table in range(2000, 2099)]}),
 ]
@@ -150,6 +156,7 @@ BASE: dict[str, dict[str, str | list[str]]] = {
     "bond": {"role": "client", "server": "192.0.2.1", "server_key": KEY},
     "bond_link": {"interface": "wan"},
     "bond_peer": {"public_key": KEY, "addresses": "10.99.0.2/24"},
+    "bond_rule": {"mode": "redundant"},
 }
 OPTIONS = [(kind.name, o.name) for kind in SECTIONS.values() for o in kind.options if not o.ignored]
 BY_KIND = {kind: [option for of, option in OPTIONS if of == kind] for kind in SECTIONS}

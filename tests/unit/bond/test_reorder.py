@@ -183,6 +183,6 @@ def test_what_is_remembered_as_given_up_is_bounded() -> None:
     for n in range(100):
         assert flat(box.push(1, n * 400 + 399, n * 400 + 399, [(1, n)], 0.0)) == []
         assert flat(box.expire(9.0)) == [(1, n)]
-    assert len(box._given_up) == reorder.REMEMBERED
+    assert reorder.REMEMBERED / 2 <= len(box._given_up) <= reorder.REMEMBERED
     assert flat(box.push(1, 0, 0, [(1, 0)], 9.0)) == []
     assert flat(box.push(1, 39_998, 39_998, [(1, 0)], 9.0)) == [(1, 0)]

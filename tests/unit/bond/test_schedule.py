@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netpath.bond.schedule import AHEAD, Scheduler
+from netpath.bond.schedule import AHEAD, Scheduler, Way
 from netpath.bonding import BondMode
 
 SIZE = 1500
@@ -23,6 +23,7 @@ class Carrier:
     speed: float
     way: float = 0.01
     loss: float = 0.0
+    uplink: str = ""
 
 
 def run(scheduler: Scheduler, seconds: float, count: int = 40) -> Counter[int]:
@@ -125,3 +126,17 @@ def test_a_path_that_stays_keeps_what_it_has_still_to_send() -> None:
     scheduler.use([carrier, Carrier(1, MBIT)])
     scheduler.use([carrier])
     assert scheduler.opens() == before
+
+
+def test_copies_go_by_different_uplinks_first() -> None:
+    scheduler = Scheduler(BondMode.AGGREGATE, copies=2)
+    carriers = [
+        Carrier(0, 100 * MBIT, uplink="a"),
+        Carrier(1, 100 * MBIT, uplink="a"),
+        Carrier(2, MBIT, 0.4, uplink="b"),
+    ]
+    scheduler.use(carriers)
+    twice, thrice = Way(BondMode.REDUNDANT, 2), Way(BondMode.REDUNDANT, 3)
+    assert {path for path, _ in scheduler.split(1, SIZE, 0.0, twice)} == {0, 2}, "also by one that is far"
+    assert {path for path, _ in scheduler.split(1, SIZE, 0.0, thrice)} == {0, 1, 2}
+    assert {path for path, _ in scheduler.split(1, SIZE, 0.0)} <= {0, 1}, "other packets go as ever"

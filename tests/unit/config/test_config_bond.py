@@ -17,6 +17,7 @@ from netpath.config.loading import sections_of
 from netpath.config.masked import masked
 from netpath.config.schema_bond import BOND, BOND_SECTIONS
 from netpath.config.values import BadValueError
+from netpath.model import RangeSpec
 from netpath.paths import locate
 from netpath.worker.reports import check
 
@@ -148,6 +149,63 @@ def test_a_server_and_its_client() -> None:
     (peer,) = server.clients
     assert (peer.name, peer.public_key, peer.addresses) == ("cabin", OWN, ("10.99.0.2/24",))
     assert (peer.networks, peer.streams, peer.rate) == (("192.168.7.0/24",), 16, 6e6)
+
+
+RULE = """\
+config bond_rule 'calls'
+	option mode 'redundant'
+	list proto 'udp'
+	list dest_port '3478-3481 5060'
+	list dscp 'EF'
+"""
+
+
+def test_rules_of_both_ends() -> None:
+    more = """
+config bond_rule 'games'
+	option bond 'home'
+	option mode 'low_latency'
+	option dest_ip '203.0.113.0/24'
+config bond_rule 'back'
+	option peer 'cabin'
+	option mode 'redundant'
+	option copies '3'
+config bond_rule 'never'
+	option enabled '0'
+	option mode 'aggregate'
+"""
+    text = CLIENT + "\toption copies '4'\n" + SERVER + PEER + RULE + more
+    bonding = good(loads_bonds(text))
+    calls, games = bonding.clients[0].rules
+    assert (calls.name, calls.mode, calls.copies, calls.proto) == ("calls", BondMode.REDUNDANT, 4, udp)
+    assert (calls.dest_port.any_of, calls.dscp.any_of) == (((3478, 3481), (5060, 5060)), ((46, 46),))
+    assert (games.name, games.mode, games.dest_ip.any_of[0].family) == ("games", BondMode.LOW_LATENCY, "ipv4")
+    calls, back = bonding.servers[0].rules
+    assert (calls.copies, back.name, back.peers, back.copies) == (2, "back", ("cabin",), 3)
+    assert client_of(CLIENT).rules == ()
+    chosen = loads_bonds(text, name="home")
+    assert chosen.problems == (), "peers of other bonds are known"
+    assert good(chosen).clients == bonding.clients
+
+
+udp = RangeSpec(((17, 17),))
+
+
+@pytest.mark.parametrize(
+    ("text", "option", "fragment"),
+    [
+        (RULE.replace("'redundant'", "'twice'"), "mode", "twice"),
+        (RULE.replace("\toption mode 'redundant'\n", ""), None, "mode is missing"),
+        (RULE.replace("udp", "icmp"), "dest_port", "ports need a protocol"),
+        (RULE + "\toption bond 'hom'\n", "bond", "did you mean home?"),
+        (RULE + "\toption peer 'cabn'\n", "peer", "there is no bond_peer cabn"),
+        (RULE + "\toption src_ip '192.0.2.1'\n\toption dest_ip '2001:db8::1'\n", "dest_ip", "different families"),
+        (RULE.replace("redundant", "aggregate") + "\toption copies '3'\n", "copies", "no effect with mode aggregate"),
+    ],
+)
+def test_wrong_rules(text: str, option: str | None, fragment: str) -> None:
+    (problem,) = loads_bonds(CLIENT + text).problems
+    assert (problem.option, fragment in str(problem)) == (option, True), str(problem)
 
 
 def test_who_masquerades() -> None:

@@ -33,7 +33,8 @@ function known() {
 	return {
 		interfaces: names('interface'), members: names('member'), policies: names('policy'),
 		sources: Object.fromEntries(names('source').map(name => [ name, read(name, 'source', 'type') ]).filter(([ , type ]) => type)),
-		bonds: Object.fromEntries(names('bond').map(name => [ name, read(name, 'bond', 'role') ]))
+		bonds: Object.fromEntries(names('bond').map(name => [ name, read(name, 'bond', 'role') ])),
+		peers: names('bond_peer')
 	};
 }
 

@@ -1313,6 +1313,100 @@ return baseclass.extend({
 				},
 			}
 		},
+		bond_rule: {
+			help: _('Traffic that a bond sends another way than the rest, such as calls by several links at once. The first rule whose criteria all match decides, in file order, for what this end sends: a server\'s rules are for downloads, where the service is the source.'),
+			options: {
+				enabled: {
+					kind: 'bool',
+					names: [ 'enabled' ],
+					default: '1',
+					help: _('Whether it is used.')
+				},
+				bond: {
+					kind: 'names',
+					names: [ 'bond' ],
+					list: true,
+					note: _('all'),
+					help: _('The `bond` sections it is for.')
+				},
+				peer: {
+					kind: 'names',
+					names: [ 'peer' ],
+					list: true,
+					note: _('all'),
+					help: _('server: the clients (sections `bond_peer`) it is for.')
+				},
+				proto: {
+					kind: 'protocols',
+					names: [ 'proto' ],
+					default: 'all',
+					list: true,
+					commas: true,
+					negatable: true,
+					help: _('Protocols, as in `rule`.')
+				},
+				src_ip: {
+					kind: 'networks',
+					names: [ 'src_ip' ],
+					list: true,
+					commas: true,
+					negatable: true,
+					note: _('any'),
+					help: _('Source addresses, as in `rule`.')
+				},
+				src_port: {
+					kind: 'ports',
+					names: [ 'src_port' ],
+					list: true,
+					commas: true,
+					negatable: true,
+					note: _('any'),
+					help: _('Source ports; needs proto with ports.')
+				},
+				dest_ip: {
+					kind: 'networks',
+					names: [ 'dest_ip' ],
+					list: true,
+					commas: true,
+					negatable: true,
+					note: _('any'),
+					help: _('Destination addresses.')
+				},
+				dest_port: {
+					kind: 'ports',
+					names: [ 'dest_port' ],
+					list: true,
+					commas: true,
+					negatable: true,
+					note: _('any'),
+					help: _('Destination ports; needs proto with ports.')
+				},
+				dscp: {
+					kind: 'dscp',
+					names: [ 'dscp' ],
+					list: true,
+					commas: true,
+					negatable: true,
+					note: _('any'),
+					help: _('DSCP values: 0 to 63 or names like CS1, AF41, EF.')
+				},
+				mode: {
+					kind: 'choice',
+					names: [ 'mode' ],
+					required: true,
+					choices: [ 'aggregate', 'low-latency', 'redundant' ],
+					spellings: { 'low_latency': 'low-latency', 'lowlatency': 'low-latency' },
+					help: _('How it goes, as `mode` of a bond: aggregate, low-latency or redundant.')
+				},
+				copies: {
+					kind: 'whole',
+					names: [ 'copies' ],
+					range: [ 2, 16 ],
+					note: _('as the bond has it'),
+					help: _('redundant: by how many links each packet goes.')
+				},
+			}
+		},
 	},
 	patterns: {
 		name: /^(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})$/,

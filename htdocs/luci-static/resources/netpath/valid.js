@@ -632,6 +632,40 @@ function ofBond(role, value, fault, known) {
 		fault('bond', fitting.length ? _('must be given, as there are several bonds') : _('add a bond first that it can belong to'));
 }
 
+// Whether the protocols of a rule have the ports that it names.
+function withPorts(value, fault) {
+	const protocols = value('proto')?.plain ?? [ [ 0, 255 ] ];
+	const ported = value('proto') !== undefined && protocols.length
+		&& protocols.every(([ low, high ]) => low == high && words.with_ports.includes(low));
+
+	for (const option of [ 'src_port', 'dest_port' ]) {
+		const given = value(option);
+		const limits = given && (given.negated.length || (given.plain.length && !allPorts(given.plain)));
+
+		if (limits && !ported && !value.broken('proto'))
+			fault(option, _('ports need protocols that have them: tcp, udp'));
+	}
+}
+
+// Whether its addresses can be those of one packet; `family`: what is written, or any.
+function oneFamily(value, fault, family) {
+	let possible = family == 'any' ? [ 'ipv4', 'ipv6' ] : [ family ];
+
+	for (const option of [ 'src_ip', 'dest_ip' ]) {
+		const given = value(option) ?? { plain: [], negated: [] };
+		const written = [ ...given.plain, ...given.negated ].map(match => match.family);
+		const matched = (given.plain.length ? given.plain : given.negated).map(match => match.family);
+		const left = possible.filter(each => matched.includes(each));
+
+		if (family != 'any' && written.some(each => each != family))
+			fault(option, _('the rule is for %s only').format(family));
+		else if (matched.length && !left.length)
+			fault(option, _('source and destination are of different families'));
+		else if (matched.length)
+			possible = left;
+	}
+}
+
 // What is wrong between the options of a section. `value(name)`: parsed, null where not set or broken.
 const between = {
 	globals(value, fault, known) {
@@ -779,42 +813,32 @@ const between = {
 		bothKeys('preshared_key', fault, set);
 	},
 
+	bond_rule(value, fault, known) {
+		for (const bond of value('bond')?.plain ?? [])
+			if (!has(known.bonds, bond))
+				fault('bond', _('there is no bond %s').format(bond));
+
+		for (const peer of value('peer')?.plain ?? [])
+			if (!known.peers.includes(peer))
+				fault('peer', _('there is no client %s').format(peer));
+
+		withPorts(value, fault);
+		oneFamily(value, fault, 'any');
+	},
+
 	rule(value, fault, known, set) {
-		const policy = value('policy'), family = value('family') ?? 'any';
-		const protocols = value('proto')?.plain ?? [ [ 0, 255 ] ];
-		const withPorts = value('proto') !== undefined && protocols.length
-			&& protocols.every(([ low, high ]) => low == high && words.with_ports.includes(low));
-		let possible = family == 'any' ? [ 'ipv4', 'ipv6' ] : [ family ];
+		const policy = value('policy');
 
 		if (policy && !schema.special_policies.includes(policy) && !known.policies.includes(policy))
 			fault('policy', _('there is no policy %s').format(policy));
 
-		for (const option of [ 'src_port', 'dest_port' ]) {
-			const given = value(option);
-			const limits = given && (given.negated.length || (given.plain.length && !allPorts(given.plain)));
-
-			if (limits && !withPorts && !value.broken('proto'))
-				fault(option, _('ports need protocols that have them: tcp, udp'));
-		}
+		withPorts(value, fault);
+		oneFamily(value, fault, value('family') ?? 'any');
 
 		if (value('domain')?.plain.length)
 			for (const option of [ 'dest_ip', 'nft_set' ])
 				if (set(option))
 					fault(option, _('domain names the destination already; write two rules'));
-
-		for (const option of [ 'src_ip', 'dest_ip' ]) {
-			const given = value(option) ?? { plain: [], negated: [] };
-			const written = [ ...given.plain, ...given.negated ].map(match => match.family);
-			const matched = (given.plain.length ? given.plain : given.negated).map(match => match.family);
-			const left = possible.filter(each => matched.includes(each));
-
-			if (family != 'any' && written.some(each => each != family))
-				fault(option, _('the rule is for %s only').format(family));
-			else if (matched.length && !left.length)
-				fault(option, _('source and destination are of different families'));
-			else if (matched.length)
-				possible = left;
-		}
 	}
 };
 

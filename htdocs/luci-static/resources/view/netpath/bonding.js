@@ -7,6 +7,7 @@
 'require netpath.api as api';
 'require netpath.fields as fields';
 'require netpath.keys as keys';
+'require netpath.parts as parts';
 'require netpath.paths as paths';
 'require netpath.readings as readings';
 'require netpath.schema as schema';
@@ -44,6 +45,9 @@ const UNSEEN = [ 'private_key' ];
 const LINK = () => [ [ 'bond', _('Bond') ], [ 'interface', _('Interface') ], [ 'source', _('Source address') ], [ 'streams', _('Streams') ], [ 'cap', _('Limit') ] ];
 const PEER = () => [ [ 'bond', _('Bond') ], [ 'public_key', _('Public key') ], [ 'addresses', _('Addresses in the tunnel') ], [ 'networks', _('Networks behind it') ],
 	[ 'preshared_key', _('Pre-shared key') ], [ 'preshared_key_file', _('File of the pre-shared key') ], [ 'streams', _('Paths at most') ], [ 'rate', _('Limit') ] ];
+const RULE = () => [ [ 'mode', _('Mode') ], [ 'copies', _('Copies'), { mode: [ 'redundant' ] } ], [ 'bond', _('Bond') ], [ 'peer', _('Client') ],
+	[ 'proto', _('Protocol') ], [ 'src_ip', _('Source address') ], [ 'src_port', _('Source port') ], [ 'dest_ip', _('Destination address') ],
+	[ 'dest_port', _('Destination port') ], [ 'dscp', _('DSCP') ] ];
 
 return view.extend({
 	load() {
@@ -66,6 +70,7 @@ return view.extend({
 		this.addBonds(m);
 		this.addLinks(m);
 		this.addPeers(m);
+		this.addRules(m);
 
 		const notices = E('div', {});
 		const show = () => dom.content(notices, [ ...fields.head(this.status), ...fields.otherNotes(problems) ]);
@@ -234,5 +239,35 @@ return view.extend({
 		}
 
 		fields.rest(s, 'bond_peer');
+	},
+
+	addRules(m) {
+		const s = this.grid(m, 'bond_rule', { title: _('Traffic that goes otherwise'), one: _('Rule'), adder: _('Name of the rule'),
+			help: _('What this end sends another way than the rest of its bond. The first rule whose criteria all match decides; drag rules to sort them.'),
+			none: _('No rules: everything goes as its bond does.') });
+
+		s.sortable = parts.writable();
+		/* Their order has a meaning: no sorting by columns. */
+		s.handleSort = () => {};
+		fields.column(s, '_criteria', _('Matches'), sid => [ this.criteria(sid), fields.notes(this.problems, 'bond_rule', sid) ]);
+		fields.column(s, '_way', _('Mode'), sid => MODES()[fields.read(sid, 'bond_rule', 'mode')]?.[0] ?? '–');
+		fields.add(s, 'bond_rule', 'enabled', _('Enabled'), { modalonly: null, editable: true });
+
+		for (const [ name, title, when ] of RULE()) {
+			const o = this.depend(fields.add(s, 'bond_rule', name, title, name == 'mode' ? { widget: form.RichListValue, labels: MODES() } : {}), when);
+
+			for (const choice of { bond: fields.names('bond'), peer: fields.names('bond_peer') }[name] ?? [])
+				o.value(choice, choice);
+		}
+
+		fields.rest(s, 'bond_rule');
+	},
+
+	criteria(sid) {
+		const found = RULE().filter(([ name ]) => ![ 'mode', 'copies' ].includes(name)).map(([ name, title ]) => [ title, fields.read(sid, 'bond_rule', name) ])
+			.filter(([ , value ]) => value?.length);
+
+		return found.length ? found.map(([ title, value ]) => E('div', {}, [ E('span', { 'class': 'np-hint' }, [ title, ': ' ]), L.toArray(value).join(', ') ]))
+			: E('em', {}, [ _('everything') ]);
 	}
 });
