@@ -15,6 +15,7 @@ from random import Random
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from bench.bondsim import datagram_packet, opened, stream_packet
+from netpath.bond import missing
 from netpath.bond.assemble import STREAMS
 from netpath.bond.clientside import ClientSessions
 from netpath.bond.dataframes import HEAD as HEAD_FLAG
@@ -241,7 +242,7 @@ class Faulty:
 
     def _hole(self) -> Hole:
         random = self.random
-        return Hole(random.randrange(5) * 991, random.choice(EDGES) & 0xFFFFFF, random.randrange(256))
+        return Hole(random.randrange(5), random.choice(EDGES) & 0xFFFFFFFF, random.randrange(256))
 
     def _control(self, now: float) -> Control:
         random = self.random
@@ -321,7 +322,7 @@ def bounded(peer: Peer, session: Session) -> None:
     assert len(session._windows) <= MOST_PATHS
     assert all(len(window._missing) <= MISSING for window in session._windows.values())
     assert len(receiver.order._given_up) <= REMEMBERED
-    assert len(receiver.order.missing) <= 70_000
+    assert len(peer._lost._noticed) <= missing.MOST and len(peer._lost._seen) <= MOST_PATHS
     assert len(receiver.assembler.streams) <= STREAMS
     assert sum(len(stream.parts) for stream in receiver.assembler.streams.values()) <= 70_000
     assert sum(len(gap.waiting) for gap in receiver.order.gaps.values()) <= 70_000

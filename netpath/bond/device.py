@@ -30,7 +30,7 @@ START = 1280
 """While no path is known."""
 LARGEST_GSO = 65536
 """Not the 60,000 of one train: a forwarded packet that is larger than the device takes would come in 45 pieces."""
-_AT_ONCE = 0.002
+_AT_ONCE = 0.005
 """Seconds that one packet may occupy the bond: others go on after it. 60 KB are 48 ms at 10 Mbit/s."""
 _WAITING = 0.4
 """Seconds that a ring full of the largest packets takes to leave; forwarded ones are mostly a small part of that."""

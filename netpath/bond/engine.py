@@ -174,7 +174,7 @@ class Engine(ABC, Generic[Owner]):
     def send_trains(self, peer: Peer, trains: Sequence[Train], now: float) -> None:
         """What a packet became."""
         paths, veil = peer.paths, self._veil
-        for path, buffers, segment, _, _ in trains:
+        for path, buffers, segment, *_ in trains:
             if (found := paths.get(path)) is None or (place := found.address.proven) is None:
                 continue  # it went while the packet was made: the peer sends such again
             assert isinstance(place, Place)

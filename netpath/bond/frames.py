@@ -16,7 +16,7 @@ NO_ECHO = 0xFFFFFFFF
 U16, U24, U32, U48 = (1 << 16) - 1, (1 << 24) - 1, (1 << 32) - 1, (1 << 48) - 1
 _HEARTBEAT = struct.Struct(">BIII8s8sIHIIIH")
 _PROBE = struct.Struct(">BH")
-_HOLE = struct.Struct(">HHBB")
+_HOLE = struct.Struct(">HIB")
 
 
 MOST = 6
@@ -78,11 +78,11 @@ class Probe(NamedTuple):
 
 
 class Hole(NamedTuple):
-    """Data frames of one flow, one after another, that did not come."""
+    """Datagrams of one path, one after another, that did not come."""
 
-    flow: int
-    order: int
-    """Of the first."""
+    path: int
+    counter: int
+    """Of the first, modulo 2^32."""
     length: int
     """1 to 255."""
 
@@ -92,7 +92,7 @@ class Missing(NamedTuple):
     """MOST_HOLES at most."""
 
 
-MOST_HOLES = 150
+MOST_HOLES = 120
 """Of one MISSING: with everything around it, it fits into the smallest datagram that a path must carry."""
 
 SIZES = (128, 256, 512, 768, 1024, 1200)
@@ -128,7 +128,7 @@ def pack(frame: Control) -> bytes:
         case Probe():
             return _PROBE.pack(Type.PROBE << 4, frame.size)
         case Missing():
-            holes = b"".join([_HOLE.pack(flow, order >> 8, order & 0xFF, many) for flow, order, many in frame.holes])
+            holes = b"".join([_HOLE.pack(path, counter & U32, length) for path, counter, length in frame.holes])
             return bytes([Type.MISSING << 4, len(frame.holes)]) + holes
 
 
@@ -192,8 +192,7 @@ def _missing(plaintext: bytes | memoryview, at: int, count: int) -> tuple[Contro
     if not 0 < count <= MOST_HOLES:
         raise FrameError(f"{count} holes, not 1 to {MOST_HOLES}")
     end = at + count * _HOLE.size
-    found = [_HOLE.unpack_from(plaintext, each) for each in range(at, end, _HOLE.size)]
-    return Missing(tuple(Hole(flow, high << 8 | low, length) for flow, high, low, length in found)), end
+    return Missing(tuple(Hole(*_HOLE.unpack_from(plaintext, each)) for each in range(at, end, _HOLE.size))), end
 
 
 def padded(frames: list[bytes], room: int) -> list[bytes]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
+from netpath.bond import missing
 from netpath.bond.addresses import NO_TOKEN, PeerAddress
 from netpath.bond.fec import CODEC
 from netpath.bond.fec.adaptive import policy
@@ -30,7 +31,6 @@ from netpath.bond.mtu import MtuSearch
 from netpath.bond.paths import INTERVAL, Path, State
 from netpath.bond.rate import Rate
 from netpath.bond.receiver import Receiver
-from netpath.bond.reorder import ASKS
 from netpath.bond.schedule import Scheduler
 from netpath.bond.sender import Sender, Train
 from netpath.bond.session import ExpiredError, Session
@@ -38,13 +38,13 @@ from netpath.bond.unreported import Unreported
 from netpath.bond.wire import HEAD, TAG
 from netpath.bonding import BondMode
 
-ASKING = (500.0, 50.0)
+ANSWERS = (500.0, 50.0)
 """MISSING frames that are answered, a second and at once: each is a search."""
 PAUSE = 0.002
 """Seconds between two ticks at least, whatever comes."""
-RETURN = 0.015
+RETURN = 0.02
 """Seconds that something takes to come again, beside the way."""
-LONGEST_RETURN = 0.2
+LONGEST_RETURN = 0.4
 """Seconds from which on nothing is asked for again: later packets of the flow would wait for too long."""
 TAIL = 0.005
 """Seconds after the last packet of the device: then a group that has begun ends, and gets its repairs."""
@@ -97,7 +97,8 @@ class Peer:
         self.ended: int | None = None
         """Reason of a BYE of the whole session."""
         self._unreported = Unreported()
-        self._asking = Bucket(*ASKING, 0.0)
+        self._answers = Bucket(*ANSWERS, 0.0)
+        self._lost = missing.Missing()
         self._again: list[Train] = []
         self._ticked = 0.0
         self._last_packet = 0.0
@@ -154,6 +155,8 @@ class Peer:
         frames = [plaintext for plaintext in plaintexts if plaintext[0] >= _DATA]
         if frames:
             path.brought = max(path.brought, self.receiver.frames(frames, now))
+        if session is self.session:
+            self._lost.notice(path.number, session, now)
         if len(frames) < count:
             for plaintext in plaintexts:
                 if plaintext[0] < _DATA:
@@ -198,8 +201,8 @@ class Peer:
             case Probe():
                 path.largest_probe = max(path.largest_probe, frame.size)
             case Missing():
-                if self._asking.take(1.0, now):
-                    self._send_again(self._unreported.find(frame.holes, now), now)
+                if session is self.session and self._answers.take(1.0, now):
+                    self._send_again(self._unreported.find(frame.holes), now)
             case Rekey() | Bye() if session is not self.session:
                 pass  # somebody held it back: what it is about is over
             case Rekey():
@@ -221,8 +224,17 @@ class Peer:
 
     def late(self) -> float | None:
         """When `tick` has something to do because of what came; None: it has not."""
-        due = 0.0 if self._again else self.receiver.due()
-        return None if due is None else max(due, self._ticked + PAUSE)
+        times = [self._ticked + PAUSE] if self._again else []
+        if (due := self.receiver.due()) is not None:
+            times.append(due)
+        if (due := self._lost.due(self._patience)) is not None:
+            times.append(max(due, self._ticked + PAUSE))
+        return min(times, default=None)
+
+    @property
+    def _patience(self) -> float:
+        """Seconds for which a datagram may be late before it is asked for."""
+        return missing.REPAIRED if self.receiver.decoder.repaired else missing.LATE
 
     def due(self, now: float) -> float:
         """When `tick` has something to do."""
@@ -266,14 +278,16 @@ class Peer:
 
     def _asked(self, now: float) -> list[Datagram]:
         """What is missing is asked for by the quickest path."""
-        holes, self.receiver.order.missing = self.receiver.order.missing, []
-        number = min(self.sender.outlets, key=lambda number: self.paths[number].way, default=None)
-        if self.session is None or number is None:
+        holes = self._lost.take(self._patience, now)
+        if not holes or not self.receiver.order.grace or self.session is None:
             return []
-        path = self.paths[number]
+        # By two paths, as this may be lost as well.
+        quickest = sorted(self.sender.outlets, key=lambda number: self.paths[number].way)[:2]
+        plaintexts = [pack(Missing(tuple(holes[at : at + MOST_HOLES]))) for at in range(0, len(holes), MOST_HOLES)]
         return [
-            self._seal(path, path.address.proven, pack(Missing(tuple(holes[at : at + MOST_HOLES]))), self.session, now)
-            for at in range(0, len(holes), MOST_HOLES)
+            self._seal(path, path.address.proven, plaintext, self.session, now)
+            for path in map(self.paths.__getitem__, quickest)
+            for plaintext in plaintexts
         ]
 
     def farewell(self, now: float, reason: Reason = Reason.END) -> list[Datagram]:
@@ -319,11 +333,13 @@ class Peer:
         jitter = max((path.variance for path in usable), default=0.0)
         spread = SPREAD[0] + 2 * (max(ways) - min(ways)) + 4 * jitter if ways else SPREAD[1]
         order = self.receiver.order
-        order.timeout = self.receiver.decoder.patience = min(spread, SPREAD[1])
-        # There and back, with what both ends and their queues take.
-        grace = 1.25 * 2 * max(ways, default=0.0) + 4 * jitter + RETURN
+        # There and back twice, with what both ends and their queues take: the first time may be in vain.
+        grace = 2 * (2 * max(ways, default=0.0) + 4 * jitter + RETURN)
         order.grace = grace if grace < LONGEST_RETURN and self._asks else 0.0
-        order.timeout += ASKS * order.grace
+        self.receiver.decoder.patience = min(spread, SPREAD[1])
+        order.timeout = self.receiver.decoder.patience + order.grace
+        # The other end sees the same paths, and is most often configured alike.
+        self.sender.encoder.policy.asked = order.grace > 0
 
     def _use(self, paths: Sequence[Path]) -> None:
         self.sender.outlets = {path.number: path for path in paths}
@@ -337,8 +353,7 @@ class Peer:
 
     def _note(self, train: Train, now: float) -> None:
         self.paths[train.path].sent(train.size, now)
-        assert self.session is not None
-        self._unreported.add(train.path, self.session.sent(train.path) - 1, train.frames)
+        self._unreported.add(train.path, train.counter, train.frames, now)
 
     def _rescue(self, number: int, now: float) -> None:
         """The path is no longer used: what the peer has not reported goes by others."""

@@ -42,6 +42,8 @@ BUSY = 0.85
 """Part of the rate that must have been asked for, or a report says nothing of the capacity."""
 HALF = 0.5
 """The same for a queue: a rate that is far too high is never asked for in full, and yet fills the queue."""
+FIFTH = 0.2
+"""With a queue though only so much of the rate is asked for, the rate is wrong: twice of what arrives is enough."""
 LOSS = 0.02
 """Part lost, above what usually is, that tells of a full path without a queue (a policer)."""
 SIGMAS = 3.0
@@ -124,6 +126,9 @@ class Rate:
         queued = self.delay > TARGET and sent >= HALF * self.rate
         if queued or (busy and self._excess(entry) and not grown):
             self._full(delivered, now)
+        elif self.delay > TARGET and sent >= FIFTH * self.rate:
+            self._doubling = False
+            self.rate = max(2 * delivered, DROP * self.rate)
         elif busy:
             self._free(delivered, now)
         self._learn_loss(entry, busy=busy)

@@ -36,6 +36,8 @@ class Counts:
     packets: int = 0
     """Inner ones, as the device got them."""
     bytes: int = 0
+    recovered: int = 0
+    """Data frames, from repairs."""
     faulty: int = 0
 
 
@@ -139,6 +141,7 @@ class Receiver:
         if passed is not None:
             self.decoder.passed(passed % NUMBERS)
         for number, frame in self.decoder.due(now):
+            self.counts.recovered += 1
             self._push(number, [frame], now)
         if self.order.waiting:
             if passed is not None:
@@ -148,9 +151,7 @@ class Receiver:
         self.assembler.flush()
 
     def due(self) -> float | None:
-        """When `look`, or whoever asks for what is missing, has something to do, whatever comes until then."""
-        if self.order.missing:
-            return 0.0
+        """When `look` has something to do, whatever comes until then."""
         times = [time for time in (self.order.due(), self.decoder.deadline) if time is not None]
         return min(times, default=None)
 

@@ -5,8 +5,7 @@ One flow never waits for another. What is missing is given up as soon as it is k
 has passed: paths keep the order of what goes by them, so when each has brought something sent later, nothing earlier is
 under way.
 
-What is known to be lost is asked for again, where the way is short enough for that to be worth waiting for (`grace`),
-and given up only when that has not helped.
+Where what is lost is sent again (docs/bond-protocol.md, "What is lost"), it is given up a little later (`grace`).
 
 What comes is runs: frames of one flow whose orders, and numbers, follow each other. Paths bring bursts of them, and a
 burst costs here what a frame does.
@@ -15,13 +14,12 @@ burst costs here what a frame does.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
 from netpath.bond.dataframes import FLOWS, NUMBERS, ORDERS
-from netpath.bond.frames import Hole
 
 T = TypeVar("T")
 MOST_WAITING = 8192
@@ -31,9 +29,6 @@ REMEMBERED = 8192
 here before."""
 NEAR = 1 << 16
 """Orders: what is later by more than that cannot be a copy that was under way all the time."""
-ASKS = 3
-"""How often the same is asked for: that and what comes of it may be lost as well."""
-LARGEST_HOLE = 255
 _HALF_ORDERS, _HALF_NUMBERS = ORDERS // 2, NUMBERS // 2
 
 
@@ -48,19 +43,17 @@ class _Waiting(NamedTuple, Generic[T]):
     """Nothing: delivered already."""
 
 
-class _Ask:
-    """All that is missing before `end` was asked for at `time`, `tries` times by now."""
+class _Lost(NamedTuple):
+    """All that was missing before order `end` was known to be lost at `time`."""
 
-    __slots__ = ("end", "time", "tries")
-
-    def __init__(self, end: int, time: float) -> None:
-        self.end, self.time, self.tries = end, time, 1
+    end: int
+    time: float
 
 
 class _Gap(Generic[T]):
     """A flow in which something is missing."""
 
-    __slots__ = ("asks", "base", "count", "first", "heap", "waiting")
+    __slots__ = ("base", "count", "first", "heap", "lost", "waiting")
 
     def __init__(self, expected: int) -> None:
         self.base = expected
@@ -73,7 +66,7 @@ class _Gap(Generic[T]):
         """How far after `base` each of them is: holes must not make the search for the next one costly."""
         self.first = expected
         """The order of the earliest frame that waits."""
-        self.asks: deque[_Ask] = deque()
+        self.lost: deque[_Lost] = deque()
         """In the order of `end` and of `time`."""
 
 
@@ -84,9 +77,7 @@ class Reorder(Generic[T]):
         self.timeout = timeout
         """Seconds that a frame waits at most for earlier ones of its flow. May be changed at any time."""
         self.grace = 0.0
-        """Seconds until what is asked for comes; 0: nothing is asked for. May be changed at any time."""
-        self.missing: list[Hole] = []
-        """What is to be asked for now; whoever does empties it."""
+        """Seconds for which what is known to be lost may still come again. May be changed at any time."""
         self.given_up = 0
         """Orders that were missing when their time was up."""
         self.late = 0
@@ -137,50 +128,29 @@ class Reorder(Generic[T]):
         return ready
 
     def passed(self, number: int, now: float) -> Sequence[Sequence[T]]:
-        """Every data frame before `number` that was not asked for again has arrived or is lost."""
+        """Every data frame before `number` has arrived or is lost, but for what is sent again."""
         ready: list[Sequence[T]] = []
         for flow, gap in list(self.gaps.items()):
             # Whatever is missing before a frame was sent before it.
             while flow in self.gaps and (number - gap.waiting[gap.first].number) % NUMBERS < _HALF_NUMBERS:
-                if self.grace and self._asked(flow, gap, number, now):
+                if self.grace and self._may_come(flow, gap, number, now):
                     break
                 self._skip(flow, gap, ready)
         return ready
 
-    def _asked(self, flow: int, gap: _Gap[T], number: int, now: float) -> bool:
-        """Whether what is missing next was asked for, and may still come. Notes what is to be asked for now."""
-        asks, order = gap.asks, self.next[flow]
-        while asks and (order - asks[0].end) % ORDERS < _HALF_ORDERS:
-            asks.popleft()
-        begin = order
-        for ask in asks:
-            if now >= ask.time + self.grace and ask.tries < ASKS:
-                ask.time, ask.tries = now, ask.tries + 1
-                self.missing += self._holes(flow, gap, begin, ask.end)
-            begin = ask.end
-        end = begin
+    def _may_come(self, flow: int, gap: _Gap[T], number: int, now: float) -> bool:
+        """Whether what is missing next, and is lost, may have been sent again."""
+        lost, order = gap.lost, self.next[flow]
+        while lost and (order - lost[0].end) % ORDERS < _HALF_ORDERS:
+            lost.popleft()
+        end = begin = lost[-1].end if lost else order
         for first in sorted((each - order) % ORDERS for each in gap.waiting):
             if (number - gap.waiting[(order + first) % ORDERS].number) % NUMBERS >= _HALF_NUMBERS:
                 break
             end = (order + first) % ORDERS
         if 0 < (end - begin) % ORDERS < _HALF_ORDERS:
-            asks.append(_Ask(end, now))
-            self.missing += self._holes(flow, gap, begin, end)
-        return now < asks[0].time + self.grace
-
-    @staticmethod
-    def _holes(flow: int, gap: _Gap[T], begin: int, end: int) -> Iterator[Hole]:
-        """What is missing from order `begin` to before `end`."""
-        length = (end - begin) % ORDERS
-        at = 0
-        for first in sorted((each - begin) % ORDERS for each in gap.waiting):
-            if first > length:
-                break
-            while at < first:
-                count = min(first - at, LARGEST_HOLE)
-                yield Hole(flow, (begin + at) % ORDERS, count)
-                at += count
-            at = max(at, first + gap.waiting[(begin + first) % ORDERS].length)
+            lost.append(_Lost(end, now))
+        return now < lost[0].time + self.grace
 
     def _late(self, flow: int, order: int, frames: Sequence[T], behind: int) -> Sequence[Sequence[T]]:
         """Of frames whose turn is over, the ones that were given up."""
@@ -215,7 +185,6 @@ class Reorder(Generic[T]):
             while flow in self.gaps:
                 self._skip(flow, gap, ready)
         self.next = [0] * FLOWS
-        self.missing.clear()
         self._given_up.clear()
         return ready
 

@@ -49,6 +49,19 @@ class ReplayWindow:
             return False
         return self._missing.pop(counter, self) is None
 
+    def missing(self, after: int) -> list[int]:
+        """Counters above `after` that did not come, the highest first."""
+        found = []
+        for counter in reversed(self._missing):
+            if counter <= after:
+                break
+            found.append(counter)
+        return found
+
+    def lacks(self, counter: int) -> bool:
+        """Whether it may still come, though higher ones did."""
+        return counter in self._missing
+
     def _forget(self) -> None:
         """Drop what is too old, and if that is little some more, so that it is not to be done again at once."""
         oldest = self.highest - WINDOW

@@ -45,6 +45,8 @@ class Train(NamedTuple):
     """Bytes of all, with IP and UDP headers."""
     frames: list[bytes]
     """What is sealed in them."""
+    counter: int
+    """Of the last one."""
 
 
 class Outlet(Protocol):
@@ -241,7 +243,8 @@ class Sender:
         else:
             buffers = session.seal_all(path, frames, now)
         overhead = outlet.overhead * len(frames)
-        return Train(path, buffers, segment, sum(map(len, buffers)) + overhead, frames)
+        size = sum(map(len, buffers)) + overhead
+        return Train(path, buffers, segment, size, frames, session.sent(path) - 1)
 
 
 @lru_cache(1024)

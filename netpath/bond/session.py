@@ -188,6 +188,16 @@ class Session:
         window = self._windows.get(path)
         return -1 if window is None else window.highest
 
+    def missing(self, path: int, after: int) -> list[int]:
+        """Counters of `path` above `after` that did not come, though higher ones did; the highest first."""
+        window = self._windows.get(path)
+        return [] if window is None else window.missing(after)
+
+    def lacks(self, path: int, counter: int) -> bool:
+        """Whether it is one of them."""
+        window = self._windows.get(path)
+        return window is not None and window.lacks(counter)
+
     def worn(self, now: float) -> bool:
         """Whether it is time for a new handshake."""
         # What the peer sends, the peer counts, and asks by REKEY.

@@ -87,8 +87,8 @@ def figures(peer: Peer | None) -> dict[str, int]:
         "tx_packets": sent.packets,
         "dropped": sent.dropped,
         "given_up": peer.receiver.order.given_up,
-        "recovered": 0,
-        "repairs_sent": 0,
+        "recovered": received.recovered,
+        "repairs_sent": peer.sender.repairs,
         "sent_again": peer.sent_again,
     }
 

@@ -17,6 +17,8 @@ DATA, REPAIRS = 10, 3
 TARGET = 1e-3
 """Of so many groups one may be beyond repair. Less would cost more capacity than the rare loss does: with 10+2 at 1 %
 loss one group in 5,000 fails."""
+ASKED = 0.05
+"""The same where the peer asks for what is missing, which costs a group's flows one round trip and no capacity."""
 _FAST, _SLOW = 0.4, 10.0
 """Seconds after which a measurement has faded to 1/e: one notices at once, the other remembers."""
 _ACCIDENT = 1.0
@@ -44,7 +46,7 @@ class Fixed:
 
     def __init__(self, k: int = DATA, r: int = REPAIRS, target: float = TARGET) -> None:
         _check(k, r)
-        self.k, self.active = k, r > 0
+        self.k, self.active, self.asked = k, r > 0, False
         self._r, self._target = r, target
         self._loss = _bearable(k, r, target)
 
@@ -64,7 +66,7 @@ class Adaptive:
 
     def __init__(self, k: int = DATA, r: int = REPAIRS, target: float = TARGET) -> None:
         _check(k, r)
-        self.k, self.active = k, False
+        self.k, self.active, self.asked = k, False, False
         self._most, self._target = r, target
         self._paths: dict[int, _Path] = {}
         self.loss = 0.0
@@ -72,7 +74,7 @@ class Adaptive:
 
     def repairs(self, k: int) -> int:
         """For a group of k data frames."""
-        return needed(k, self.loss, self._most, self._target)
+        return needed(k, self.loss, self._most, max(self._target, ASKED) if self.asked else self._target)
 
     def observe(self, path: int, sent: int, lost: int, now: float) -> None:
         """Since the last call for this path, `sent` datagrams went by it, `lost` of them did not arrive.

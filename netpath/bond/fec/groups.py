@@ -35,6 +35,9 @@ class Policy(Protocol):
     active: bool
     """Whether a full group gets any."""
 
+    asked: bool
+    """Whether the peer asks for what no repair brings back: then fewer will do."""
+
     def repairs(self, k: int) -> int:
         """For a group of k data frames (1..self.k)."""
 
@@ -222,6 +225,11 @@ class Decoder:
             self._turn()
         return True
 
+    @property
+    def repaired(self) -> bool:
+        """Whether the peer sends repairs."""
+        return self._limit != IDLE
+
     def passed(self, number: int) -> None:
         """Every data frame before `number` has arrived or is lost: no path has it under way any more."""
         self._passed = number & U32
@@ -235,7 +243,9 @@ class Decoder:
         if self._limit == IDLE:
             return passed
         behind = self._size
-        if self._pending and (distance := passed - self._pending[0].base & U32) < 1 << 31:
+        # Those that were tried in vain, when nothing more was to come, wait for what is asked for again.
+        waiting = next((group for group in self._pending if group.tries == TRIES), None)
+        if waiting is not None and (distance := passed - waiting.base & U32) < 1 << 31:
             behind = max(behind, distance)
         return passed - behind
 

@@ -16,7 +16,7 @@ from netpath.bond.dataframes import COPY, HEAD, LOOSE, PACKET, PARTIAL, SLICE, h
 from netpath.bond.fec.adaptive import Fixed
 from netpath.bond.fec.groups import Encoder
 from netpath.bond.fec.python import PythonCodec
-from netpath.bond.frames import Bye, Heartbeat, Probe, Reason, Rekey, pack
+from netpath.bond.frames import Bye, Heartbeat, Hole, Missing, Probe, Reason, Rekey, pack
 from netpath.bond.handshake import NO_PSK, Answer, Cipher, Initiator, Keys, Offer, Responder
 from netpath.bond.noise import public_bytes
 from netpath.bond.session import Session
@@ -130,6 +130,12 @@ def plaintexts() -> list[tuple[str, int, bytes, dict[str, Any]]]:
         ("rekey", 0, pack(Rekey()), {}),
         ("bye", 4095, pack(Bye(Reason.NO_PATH)), {"reason": 1}),
         ("probe", 2, pack(Probe(300)).ljust(300 - 12 - TAG, b"\0"), {"size": 300}),
+        (
+            "missing",
+            1,
+            pack(Missing((Hole(3, 0xFFFFFFFF, 2), Hole(4095, 7, 255)))),
+            {"holes": [[3, 0xFFFFFFFF, 2], [4095, 7, 255]]},
+        ),
         ("packet", 3, header(PACKET | LOOSE, 5, 0x1234, 6) + udp, {"packet": udp.hex()}),
         (
             "partial packet",

@@ -40,7 +40,7 @@ heartbeats = st.builds(
     largest=u16,
     closing=st.booleans(),
 )
-holes = st.builds(Hole, flow=u16, order=st.integers(0, 2**24 - 1), length=st.integers(1, 255))
+holes = st.builds(Hole, path=u16, counter=u32, length=st.integers(1, 255))
 controls = st.one_of(
     heartbeats,
     st.just(Rekey()),

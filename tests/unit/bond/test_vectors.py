@@ -230,6 +230,9 @@ def test_control_frames() -> None:
     assert heartbeat(frame) == {**content, "echo": 0, "hold": 2**32 - 1, "closing": False}
     assert named("rekey")[0] == b"\x20"
     assert named("bye")[0] == b"\x30\1"
+    frame, content = named("missing")
+    assert frame[:2] == bytes([0x60, len(content["holes"])])
+    assert [list(struct.unpack(">HIB", frame[at : at + 7])) for at in range(2, len(frame), 7)] == content["holes"]
     frame, content = named("probe")
     assert struct.unpack(">BH", frame[:3]) == (0x40, content["size"])
     assert not any(frame[3:]) and 12 + len(frame) + 16 == content["size"]
