@@ -233,7 +233,7 @@ class Faulty:
         for frame in frames:
             whole = header(frame[0], self.orders[flow], flow * 991, self.number) + frame[HEADER:]
             self.waiting.append(whole)
-            self.waiting += [repair.frame for repair in self.encoder.add(self.number, whole, 0)]
+            self.waiting += [repair.frame for repair in self.encoder.add(self.number, [whole], 0)]
             self.number = self.number + 1 & 0xFFFFFFFF
             self.orders[flow] = self.orders[flow] + 1 & 0xFFFFFF
         if not random.randrange(3):

@@ -18,6 +18,8 @@ from netpath.bond.fec.python import PythonCodec
 
 SIZE = 1400
 """Bytes of a data frame."""
+ROW = 40
+"""Data frames of one large packet of the device."""
 FRAMES = 1000
 NO_REPAIRS = 1.0
 """Microseconds that a data frame may cost where there are no repairs."""
@@ -73,9 +75,8 @@ def _sending(r: int, runs: int) -> tuple[float, ...]:
     encoder = Encoder(CODEC, Fixed(DATA, r))
 
     def send() -> None:
-        add = encoder.add
-        for number, frame in enumerate(frames):
-            add(number, frame, 0)
+        for at in range(0, FRAMES, ROW):
+            encoder.add(at, frames[at : at + ROW], 0)
 
     return _each(send, runs, 5, FRAMES)
 
@@ -87,7 +88,7 @@ def _receiving(r: int, lost: tuple[int, ...], runs: int) -> tuple[float, ...]:
     frames = list(enumerate(_frames()))
     for at in range(0, FRAMES, DATA):
         group = frames[at : at + DATA]
-        repairs = [repair.frame for number, frame in group for repair in encoder.add(number, frame, 0)]
+        repairs = [repair.frame for repair in encoder.add(at, [frame for _, frame in group], 0)]
         groups.append(([pair for n, pair in enumerate(group) if n not in lost], repairs))
 
     def receive() -> None:

@@ -54,6 +54,8 @@ class Path:
         to report; the same at both ends.
         """
         self._calm = interval
+        self.interval = interval
+        """Seconds between heartbeats now."""
         self.number = number
         self.overhead = overhead
         self.address = address
@@ -95,7 +97,6 @@ class Path:
         """(time, bytes sent until then), one entry for each few milliseconds."""
         self._incoming = (now, 0, 0, -1)
         """At our last heartbeat: (time, bytes received, datagrams received, highest counter)."""
-        self._speed_in = 0.0
         self._last_beat = -interval
 
     @property
@@ -196,12 +197,13 @@ class Path:
     def _offered(self, begin: float, end: float) -> int:
         """Bytes that were sent between two times."""
         first = last = self._sent[0][1]
-        for time, total in self._sent:
+        later = True
+        for time, total in reversed(self._sent):
+            if later and time <= end:
+                last, later = total, False
             if time <= begin:
                 first = total
-            if time > end:
                 break
-            last = total
         return max(0, last - first)
 
     def _prove(self, frame: Heartbeat, now: float) -> bool:
@@ -232,11 +234,6 @@ class Path:
         """When the next heartbeat is to go."""
         return self._last_beat + self.interval
 
-    @property
-    def interval(self) -> float:
-        """Seconds between heartbeats now."""
-        return next((seconds for speed, seconds in QUICK if self._speed_in >= speed), self._calm)
-
     def heartbeat(self, token: bytes, highest: int, number: int, now: float) -> Heartbeat:
         """The next one; `highest`: counter of this path that came in, `number`: of our next data frame."""
         self._look_back(highest, now)
@@ -264,7 +261,8 @@ class Path:
         passed = now - time
         if passed <= 0:
             return
-        self._speed_in = (self.received_bytes - size) / passed
+        speed = (self.received_bytes - size) / passed
+        self.interval = next((seconds for least, seconds in QUICK if speed >= least), self._calm)
         if (meant := highest - before) > 0:  # less than before: new keys count anew
             loss = max(0.0, 1.0 - (self.received - count) / meant)
             self.loss_in += (loss - self.loss_in) * min(1.0, passed)

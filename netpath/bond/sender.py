@@ -147,7 +147,7 @@ class Sender:
             first |= COPY
         frame = self._next_header(first, flow, 1).to_bytes(HEADER, "big") + extra + packet
         trains = [self._train(path, [frame], size, session, now) for path, _ in paths]
-        repairs = self.encoder.add((self.number - 1) % NUMBERS, frame, paths[0][0])
+        repairs = self.encoder.add((self.number - 1) % NUMBERS, [frame], paths[0][0])
         return trains + self._repairs(repairs, session, now) if repairs else trains
 
     def _large(
@@ -173,42 +173,53 @@ class Sender:
         frames = self._frames(head, packet, start, flow, SLICE | (COPY if redundant else 0))
         if redundant:
             trains = [self._train(path, frames, segment, session, now) for path, _ in paths]
-            return trains + self._protected(frames, -count, paths[0][0], session, now)
-        trains, at = [], 0
+            return trains + self._protected([(paths[0][0], frames)], count, session, now)
+        parts, at = [], 0
         for path, many in paths:
-            part = frames[at : at + many]
-            trains.append(self._train(path, part, segment, session, now))
-            trains += self._protected(part, at - count, path, session, now)
+            parts.append((path, frames[at : at + many]))
             at += many
-        return trains
+        trains = [self._train(path, part, segment, session, now) for path, part in parts]
+        return trains + self._protected(parts, count, session, now)
 
     def flush(self, session: Session, now: float) -> list[Train]:
         """Repairs of a group that has begun: nothing more comes of it at the moment."""
         return self._repairs(self.encoder.flush(), session, now)
 
-    def _protected(self, frames: list[bytes], behind: int, path: int, session: Session, now: float) -> list[Train]:
-        """Repairs that become due by these frames, of which the first is `behind` (negative) the next number."""
+    def _protected(
+        self, parts: Sequence[tuple[int, list[bytes]]], count: int, session: Session, now: float
+    ) -> list[Train]:
+        """Repairs that become due by the last `count` data frames, (path, frames) as they were sent."""
         encoder = self.encoder
         if not encoder.policy.active and not encoder.pending:
             return []
-        repairs: list[Repair] = []
-        for n, frame in enumerate(frames):
-            repairs += encoder.add((self.number + behind + n) % NUMBERS, frame, path)
+        number, repairs = self.number - count, []
+        for path, frames in parts:
+            repairs += encoder.add(number % NUMBERS, frames, path)
+            number += len(frames)
         return self._repairs(repairs, session, now)
 
     def _repairs(self, repairs: Sequence[Repair], session: Session, now: float) -> list[Train]:
         """They go by another path than most of their group, where there is one."""
-        trains = []
+        rows: list[tuple[int, list[bytes]]] = []
+        by_path: dict[int, list[bytes]] = {}
         for frame, avoided in repairs:
-            size = WIRE_HEAD + len(frame) + TAG
-            path = self.scheduler.other(avoided, size + 28, now)
+            size = WIRE_HEAD + len(frame) + TAG + 28
+            path = self.scheduler.other(avoided, size, now)
             if path is None:
                 break
-            self.scheduler.extra(path, size + 28, now)
-            # Not to be sent again when the path dies: the data frames are.
-            trains.append(self._train(path, [frame], size, session, now)._replace(frames=[]))
+            self.scheduler.extra(path, size, now)
+            row = by_path.get(path)
+            # Of one train, only the last may be shorter.
+            if row is None or len(frame) > len(row[-1]) or len(row[-1]) < len(row[0]):
+                row = by_path[path] = []
+                rows.append((path, row))
+            row.append(frame)
             self.repairs += 1
-        return trains
+        # Not to be sent again when the path dies: the data frames are.
+        return [
+            self._train(path, row, WIRE_HEAD + len(row[0]) + TAG, session, now)._replace(frames=[])
+            for path, row in rows
+        ]
 
     def _frames(self, head: Head, packet: bytes, start: int, flow: int, first: int) -> list[bytes]:
         """Every slice's frame."""

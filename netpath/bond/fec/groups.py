@@ -76,25 +76,34 @@ class Encoder:
         """Data frames of the group that has begun: with a timer of the caller's, `flush` follows."""
         return len(self._blocks)
 
-    def add(self, number: int, frame: bytes | memoryview, path: int) -> Sequence[Repair]:
-        """A data frame was sent by `path`; what is to be sent now, mostly nothing. The frame is copied."""
-        blocks = self._blocks
-        ended = NOTHING
-        if not blocks or number != self._base + len(blocks) & U32:
-            if blocks:
-                ended = self.flush()
-            if not self.policy.active:
-                return ended
-            self._base = number
+    def add(self, number: int, frames: Sequence[bytes], path: int) -> list[Repair]:
+        """Data frames with numbers one after another, the first one's being `number`, were sent by `path`; what is to
+        be sent now, mostly nothing. The frames are copied.
+        """
+        found: list[Repair] = []
+        at = 0
+        while at < len(frames):
             blocks = self._blocks
-        size = len(frame)
-        if size > LONGEST:
-            return (*ended, *self.flush())
-        blocks.append(block_of(frame))
-        self._paths.append(path)
-        if len(blocks) >= self.policy.k:
-            return (*ended, *self.flush())
-        return ended
+            if blocks and number + at & U32 != self._base + len(blocks) & U32:
+                found += self.flush()
+                blocks = self._blocks
+            if not blocks:
+                if not self.policy.active:
+                    return found
+                self._base = number + at & U32
+            part = frames[at : at + max(1, self.policy.k - len(blocks))]
+            if len(max(part, key=len)) > LONGEST:
+                part = part[:1]
+                if len(part[0]) > LONGEST:
+                    found += self.flush()
+                    at += 1
+                    continue
+            blocks += map(block_of, part)
+            self._paths += [path] * len(part)
+            at += len(part)
+            if len(blocks) >= self.policy.k:
+                found += self.flush()
+        return found
 
     def flush(self) -> tuple[Repair, ...]:
         """The group ends here; its repairs."""

@@ -115,7 +115,7 @@ def plaintexts() -> list[tuple[str, int, bytes, dict[str, Any]]]:
     middle = header(SLICE, 0, 0xBEEF, 8) + whole[40 + head.begin(1) : 40 + head.begin(2)]
     last = header(SLICE | HEAD | COPY, 1, 0xBEEF, 9) + head.block(2) + whole[40 + head.begin(2) :]
     encoder = Encoder(PythonCodec(), Fixed(3, 1))
-    repairs = [repair for n, frame in enumerate((first, middle, last)) for repair in encoder.add(7 + n, frame, 0)]
+    repairs = [repair for n, frame in enumerate((first, middle, last)) for repair in encoder.add(7 + n, [frame], 0)]
     slices = {
         "slices": head.slices,
         "size": head.size,

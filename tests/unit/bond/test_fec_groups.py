@@ -41,7 +41,7 @@ def encode(numbers: Iterable[int], k: int, r: int, sizes: Mapping[int, int] | No
     encoder = Encoder(CODEC, Fixed(k, r))
     found: list[Repair] = []
     for number in numbers:
-        found += encoder.add(number & U32, frame(number, (sizes or {}).get(number, 40)), 0)
+        found += encoder.add(number & U32, [frame(number, (sizes or {}).get(number, 40))], 0)
     return found + list(encoder.flush())
 
 
@@ -85,7 +85,7 @@ def test_any_r_losses_of_every_group_come_back(base: int, k: int, r: int, sizes:
 
     for number, content in sent.items():
         groups[-1].append(number)
-        repairs = encoder.add(number, memoryview(content), 0)
+        repairs = encoder.add(number, [content], 0)
         if repairs:
             ended(repairs)
     ended(encoder.flush())
@@ -179,7 +179,7 @@ def test_copies_are_protected_as_one() -> None:
     """What was sent again says so in its flags, on one path and not on the other."""
     encoder, decoder = Encoder(CODEC, Fixed(3, 1)), Decoder(CODEC, PATIENCE)
     copies = [bytes((0x82,)) + frame(number)[1:] for number in range(3)]
-    repairs = [*encoder.add(0, frame(0), 0), *encoder.add(1, copies[1], 0), *encoder.add(2, copies[2], 0)]
+    repairs = [*encoder.add(0, [frame(0)], 0), *encoder.add(1, [copies[1]], 0), *encoder.add(2, [copies[2]], 0)]
     decoder.add(0, copies[0])
     decoder.add(1, frame(1))
     give(decoder, repairs)
@@ -375,13 +375,13 @@ def test_a_whole_group_is_let_go(base: int) -> None:
 
 def test_without_repairs_nothing_is_kept_for_sending() -> None:
     encoder = Encoder(CODEC, Fixed(10, 0))
-    assert not [encoder.add(number, frame(number), 0) for number in range(30) if encoder.pending]
+    assert not [encoder.add(number, [frame(number)], 0) for number in range(30) if encoder.pending]
     assert encoder.flush() == ()
 
 
 def test_a_short_tail_is_protected_when_its_time_comes() -> None:
     encoder = Encoder(CODEC, Fixed(10, 3))
-    assert [encoder.add(number, frame(number), 0) for number in range(2)] == [(), ()]
+    assert [encoder.add(number, [frame(number)], 0) for number in range(2)] == [[], []]
     assert encoder.pending == 2
     repairs = encoder.flush()
     assert len(repairs) == 2, "not three of ten"
@@ -393,15 +393,15 @@ def test_a_short_tail_is_protected_when_its_time_comes() -> None:
 
 def test_a_gap_in_numbers_and_a_frame_too_long_end_a_group() -> None:
     encoder = Encoder(CODEC, Fixed(10, 3))
-    encoder.add(4, frame(4), 0)
-    repairs = encoder.add(6, frame(6), 0)
+    encoder.add(4, [frame(4)], 0)
+    repairs = encoder.add(6, [frame(6)], 0)
     assert {struct.unpack_from(">IB", repair.frame, 1) for repair in repairs} == {(4, 1)}
-    repairs = encoder.add(7, bytes(LONGEST + 1), 0)
+    repairs = encoder.add(7, [bytes(LONGEST + 1)], 0)
     assert {struct.unpack_from(">IB", repair.frame, 1) for repair in repairs} == {(6, 1)}
     assert encoder.pending == 0
-    encoder.add(8, bytes(LONGEST), 0)
+    encoder.add(8, [bytes(LONGEST)], 0)
     assert encoder.pending == 1
-    assert encoder.add(20, bytes(LONGEST + 1), 0)
+    assert encoder.add(20, [bytes(LONGEST + 1)], 0)
     assert encoder.pending == 0
 
 
@@ -413,5 +413,5 @@ def test_repairs_avoid_the_path_of_most_of_their_group(paths: list[int], avoid: 
     encoder = Encoder(CODEC, Fixed(len(paths), 3))
     repairs: list[Repair] = []
     for number, path in enumerate(paths):
-        repairs += encoder.add(number, frame(number), path)
+        repairs += encoder.add(number, [frame(number)], path)
     assert [repair.avoid for repair in repairs] == avoid
