@@ -12,7 +12,7 @@ PYTHON ?= python3
 VENV := .venv
 # Namespaces want root; sudo drops the environment, so what the programs read from it is handed on.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-RUN := $(SUDO) env PYTHONDONTWRITEBYTECODE= KEEP='$(KEEP)' $(VENV)/bin/python
+RUN := $(SUDO) env PYTHONDONTWRITEBYTECODE= KEEP='$(KEEP)' HYPOTHESIS_PROFILE='$(or $(HYPOTHESIS_PROFILE),netpath)' $(VENV)/bin/python
 
 .PHONY: all setup pages root demo test lint bench torture soak fuzz ipk clean
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio  # noqa: F401  (before `netpath.lean` can: tests of this process want it with TLS)
+import os
 import subprocess
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -13,11 +14,16 @@ from hypothesis import settings
 
 from netpath.lab.namespace import Unavailable
 
-# A machine that is busy with other tests is no fault of the code.
-settings.register_profile("netpath", deadline=None)
-settings.load_profile("netpath")
+# A machine that is busy with other tests is no fault of the code. The examples are the same each time, so that what
+# fails fails again; new ones are looked for by `make fuzz`, and by `HYPOTHESIS_PROFILE=search make test`.
+settings.register_profile("netpath", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "netpath"))
 
-NAMESPACES = tuple(Path(__file__).with_name(name) for name in ("bond", "kernel", "lab", "luci", "monitor", "openwrt"))
+NAMESPACES = tuple(
+    Path(__file__).with_name(name)
+    for name in ("bond", "kernel", "lab", "luci", "monitor", "openwrt", "security", "torture")
+)
 """Tests in there make network namespaces."""
 
 

@@ -148,6 +148,8 @@ def _read_options(section: Section, found: Parsed, report: Report) -> None:
         if option is None:
             _unknown_option(found, entry, report)
             continue
+        if option.kind.is_list and entry.values and not any(value.strip() for value in entry.values):
+            continue  # a list of nothing but space is one that is not there, as UCI has it of the empty text
         before = found.entries.get(option.name)
         if before is not None:
             entry = _joined(found, option, before, entry, report)

@@ -54,7 +54,10 @@ def _lines(option: Option, entry: Entry) -> Iterator[str]:
 def _native(option: Option, value: str) -> str:
     """The usual spelling of yes, no and choices; other values as they are."""
     if option.kind not in (kinds.BOOL, kinds.CHOICE, kinds.EVENTS):
-        return value
+        if not {"\r", "\n"} & set(value):
+            return value
+        # Readers take them for space around a value, or between values: files of other systems have them.
+        return " ".join(value.split()) if option.kind.is_list else value.strip("\r\n")
     try:
         read = option.kind.item(value.strip(), option)
     except BadValueError:

@@ -290,7 +290,7 @@ def test_switched_off_in_the_configuration_it_leaves_nothing_and_comes_back(lab:
 
 def test_a_full_state_directory_stops_neither_start_nor_failover(lab: Lab) -> None:
     lab.state_dir.mkdir(exist_ok=True)
-    lab.router.run(["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=4", "none", str(lab.state_dir)])
+    lab.router.run(["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=4,mode=0700", "none", str(lab.state_dir)])
     try:
         lab.start_netpath(lab.config(mode="failover"))
         lab.wait_status(wan="online")

@@ -12,7 +12,7 @@ import pytest
 
 from netpath.config import import_mwan3, load, loads, to_uci
 from netpath.config.bond import load_bonds, loads_bonds
-from netpath.config.loading import MAX_BYTES
+from netpath.config.loading import MAX_BYTES, sections_of
 from netpath.config.monitor import LoadedMonitor, loads_monitor
 from netpath.config.reference import reference
 from netpath.config.schema import SECTIONS
@@ -285,3 +285,16 @@ def test_a_problem_is_json() -> None:
     assert str(problem) == (
         "f:2: error: rule r, option policy 'p': there is no policy named p. Fix: add config policy 'p', or use default"
     )
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\r"])
+def test_lists_of_space_and_line_breaks_of_other_systems_survive_writing(blank: str) -> None:
+    text = (
+        "config interface 'wan'\n\toption enabled '1'\n\toption device 'eth1\r'\n\toption track_method 'none'\n"
+        f"\toption flush_conntrack '{blank}'\n\toption dns '192.0.2.53\r\n192.0.2.54'\n"
+    )
+    loaded = loads(text)
+    assert loaded.config is not None, loaded.problems
+    assert loaded.config.interfaces[0].flush_conntrack == ("ifdown", "disconnected"), "as if it was not written"
+    sections, _ = sections_of(text, "f", "uci")
+    assert loads(to_uci(sections)).config == loaded.config
