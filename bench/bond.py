@@ -6,9 +6,10 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.bondsite import INNER_CLIENT, INNER_SERVER, Site
@@ -78,6 +79,8 @@ def measure(quick: bool) -> list[Figure]:
     rows.append(Figure("the same unlimited, repairs 10+3", "Mbit/s", fixed, 1300.0, at_least=True))
     lossy = tuple(_speed((100, 100), seconds, {"fec": "adaptive"}, loss=5) for _ in range(runs))
     rows.append(Figure("bond over 2x100 with 5 % loss: one TCP stream", "Mbit/s", lossy, 110.0, at_least=True))
+    beside = tuple(each for _ in range(runs) for each in _beside(seconds))
+    rows.append(Figure("a ping every 50 ms beside a TCP stream that fills 2x100", "ms", beside))
     gaps = tuple(_gap(seconds) for _ in range(runs))
     rows.append(Figure("a link of 2x100 cut silently: longest pause of a stream", "s", gaps, 0.5))
     lost = tuple(_lost(quick) for _ in range(runs))
@@ -98,19 +101,31 @@ def _speed(rates: Sequence[int], seconds: float, options: dict[str, str], *, los
 def _gap(seconds: float) -> float:
     """The longest time without a byte after one of two links went silent."""
     with Site((100, 100), {"fec": "off"}) as site:
-        log = _stream(site, WARM_UP + seconds, cut=WARM_UP)
+        log = _stream(site, WARM_UP + seconds, WARM_UP, lambda: site.cut(0))
     after = [at for at, _ in log if at >= log[0][0] + WARM_UP - 0.5]
     return max(later - at for at, later in itertools.pairwise(after))
 
 
-def _stream(site: Site, seconds: float, cut: float | None = None) -> list[tuple[float, int]]:
-    """(when, bytes until then) at the receiver of one TCP stream."""
+def _beside(seconds: float) -> tuple[float, ...]:
+    """Milliseconds of each answer."""
+    with Site((100, 100), {"fec": "off"}) as site:
+        count = str(int((seconds - 1) * 20))
+        ping = ["ping", "-i", "0.05", "-c", count, "-W", "2", "-I", INNER_CLIENT, INNER_SERVER]
+        pinging: list[str] = []
+        _stream(site, WARM_UP + seconds, WARM_UP, lambda: pinging.append(site.near.run(ping, check=False)))
+    return tuple(float(each) for each in re.findall(r"time=([0-9.]+)", pinging[0]))
+
+
+def _stream(
+    site: Site, seconds: float, wait: float = 0.0, meanwhile: Callable[[], None] | None = None
+) -> list[tuple[float, int]]:
+    """(when, bytes until then) at the receiver of one TCP stream; `meanwhile` is called after `wait` seconds."""
     receiver = site.far.popen([sys.executable, "-c", _RECEIVER, INNER_SERVER], name="receiver")
     receiver.wait_for("ready")
     sender = site.near.popen([sys.executable, "-c", _SENDER, INNER_SERVER, str(seconds)], name="sender")
-    if cut is not None:
-        time.sleep(cut)
-        site.cut(0)
+    if meanwhile is not None:
+        time.sleep(wait)
+        meanwhile()
     sender.wait(seconds + 30)
     receiver.wait(30)
     last = receiver.out.read_text().splitlines()[-1]

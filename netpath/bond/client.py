@@ -16,6 +16,7 @@ from netpath.bond import inner, noise, status, transport
 from netpath.bond.clientside import ClientSessions
 from netpath.bond.control import Control
 from netpath.bond.engine import Engine, Greeting, Place, Valve
+from netpath.bond.fairqueue import FairQueue, room
 from netpath.bond.handshake import NO_PSK, Answer
 from netpath.bond.links import OVERHEAD
 from netpath.bond.lookups import Interface, Names, Tracker, wanted
@@ -37,6 +38,8 @@ SILENCE = 0.7
 """Seconds without any path until the server is asked for a new session: it may have been started anew."""
 CONFIRM = 1.0
 """Seconds for a new session to bring something: else the server has forgotten it."""
+REST = 0.005
+"""Seconds for which the device is not read when more comes than can be sent: then its ring is the last to grow."""
 PACKETS = 32
 """That are taken from the device before the sockets have their turn."""
 
@@ -86,6 +89,10 @@ class Client(Engine[None]):
         """Those that have a socket."""
         self._peer = self._make_peer()
         self._valve = Valve(self._peer, now)
+        self._queue = FairQueue()
+        """What waits for room on the paths."""
+        self._reads_at = 0.0
+        """When the device is read again, which may be long ago."""
         self._begin(now)
         self._control = Control(control, self.loop, log, self._status)
 
@@ -135,19 +142,35 @@ class Client(Engine[None]):
     # What goes out.
 
     def _pump(self, now: float) -> None:
-        peer, read, valve = self._peer, self._device.read, self._valve
+        read, queue, valve = self._device.read, self._queue, self._valve
         for _ in range(PACKETS):
-            if valve.opens(now) > now:
-                return
             buffer = read(now)
             if buffer is None:
-                return
-            try:
-                trains = peer.packet(buffer, now)
-            except ExpiredError:
-                self._expired(now)
-                return
-            self.send_trains(peer, trains, now)
+                break
+            if not queue and valve.opens(now) <= now:
+                self._out(buffer, now)
+                continue
+            before = queue.dropped
+            queue.push(bytes(buffer), room(self._peer.speed))
+            if queue.dropped > before:
+                # More comes than can be sent: the kernel drops it at less cost.
+                self._reads_at = now + REST
+                break
+        self._drain(now)
+
+    def _drain(self, now: float) -> None:
+        """What waits, as long as there is room."""
+        queue, valve = self._queue, self._valve
+        while queue and valve.opens(now) <= now:
+            self._out(memoryview(queue.pop()), now)
+
+    def _out(self, buffer: memoryview, now: float) -> None:
+        try:
+            trains = self._peer.packet(buffer, now)
+        except ExpiredError:
+            self._expired(now)
+            return
+        self.send_trains(self._peer, trains, now)
 
     # Time.
 
@@ -160,11 +183,13 @@ class Client(Engine[None]):
             self._tick_peer(now)
         if self._look_at <= now:
             self._look(now)
-        opens = self._valve.opens(now)
+        self._drain(now)
         self._device.carry(self._connected, now)
-        self._device.listen(opens <= now)
+        self._device.listen(self._reads_at <= now)
         found = min(self._due, self._look_at, due or self._look_at)
-        return min(found, opens) if opens > now else found
+        if self._queue:
+            found = min(found, self._valve.opens(now))
+        return min(found, self._reads_at) if self._reads_at > now else found
 
     def _tick_peer(self, now: float) -> None:
         peer = self._peer
@@ -389,6 +414,7 @@ class Client(Engine[None]):
             [inner.text(found) for found in (answer.server if answer else ())],
         )
         counts = {name: count + self._totals.get(name, 0) for name, count in status.figures(self._peer).items()}
+        counts["dropped"] += self._queue.dropped
         paths = status.path_rows(self._peer, self._rates, links, now)
         return {
             **status.base(settings, self._public, self._mtu, self._began, now),

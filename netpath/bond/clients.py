@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from netpath.bond import inner, status, transport, troubles
 from netpath.bond.engine import Valve
+from netpath.bond.fairqueue import FairQueue, room
 from netpath.bond.handshake import NO_PSK
 from netpath.bond.limits import Bucket
 from netpath.bond.paths import Path, State
@@ -20,9 +20,6 @@ from netpath.bonding import BondPeer, Transport
 BURST = 0.1
 """Seconds of a client's rate that may go at once, and at least LARGEST bytes."""
 LARGEST = 65536
-QUEUE = 0.05
-"""Seconds of what its paths carry that wait for a client, and at least QUEUE_LEAST bytes; more is dropped."""
-QUEUE_LEAST = 256 * 1024
 PACKET = 1500
 """Bytes of the largest packet that is tried on a path: devices on the way back are not known."""
 IDLE_PATH = 60.0
@@ -58,8 +55,8 @@ class Served:
         self.limited = 0
         """Packets beyond its rate, or beyond what waits for it."""
         self._totals = status.figures(None)
-        self._waiting: deque[bytes] = deque()
-        self._waiting_bytes = 0
+        self.queue = FairQueue()
+        """What waits for it."""
         self.now = now
         """Of the batch that is being read: `write` has no time of its own."""
         self.configure(settings, now)
@@ -86,15 +83,14 @@ class Served:
             self._totals[name] += count
         self.peer = None
         self.since = now
-        self._waiting.clear()
-        self._waiting_bytes = 0
+        self.queue.clear()
 
     @property
     def figures(self) -> dict[str, int]:
         """Counters since the server began."""
         counts = status.figures(self.peer)
         found = {name: count + self._totals[name] for name, count in counts.items()}
-        found["dropped"] += self.limited + self.spoofed
+        found["dropped"] += self.limited + self.spoofed + self.queue.dropped
         return found
 
     def new_path(self, peer: Peer, number: int, overhead: int, now: float) -> Path | None:
@@ -139,26 +135,10 @@ class Served:
         opens = self._valve.opens(now)
         return opens if self._out is None else max(opens, self._out.opens())
 
-    @property
-    def waiting(self) -> bool:
-        """Whether packets wait for it."""
-        return bool(self._waiting)
-
     def wait(self, packet: bytes) -> None:
         """It cannot take a packet (virtio_net_hdr before it) now. Others' must not wait for that."""
         assert self.peer is not None
-        speed = sum(path.speed for path in self.peer.paths.values())
-        if self._waiting_bytes + len(packet) > max(QUEUE_LEAST, QUEUE * speed):
-            self.limited += 1
-            return
-        self._waiting.append(packet)
-        self._waiting_bytes += len(packet)
-
-    def next(self) -> bytes:
-        """The first packet that waits."""
-        packet = self._waiting.popleft()
-        self._waiting_bytes -= len(packet)
-        return packet
+        self.queue.push(packet, room(self.peer.speed))
 
     def charge(self, size: int, now: float) -> None:
         """So many bytes go to it."""

@@ -222,6 +222,11 @@ class Peer:
         self._last_packet = now
         return self._noted(self.sender.packet(buffer, self.session, now), now)
 
+    @property
+    def speed(self) -> float:
+        """Bytes a second that may be sent, by all paths together."""
+        return sum(path.speed for path in self.paths.values())
+
     def late(self) -> float | None:
         """When `tick` has something to do because of what came; None: it has not."""
         times = [self._ticked + PAUSE] if self._again else []

@@ -87,8 +87,6 @@ class Server(Engine[Served]):
         self._alarms: list[tuple[float, int, Served]] = []
         """Heap: when whose peer has something to do; entries that are too early do no harm."""
         self._order = itertools.count()
-        self._only: Served | None = None
-        """The client, when there is one alone: then what it cannot take is left in the device."""
         self._look_at = now
         self._problem: str | None = None
         self._narrow: list[str] = []
@@ -182,8 +180,7 @@ class Server(Engine[Served]):
             served.begin(os.urandom, self._settings.transport, self._settings.heartbeat, now)
             self._rule(served)
             self.log("notice", f"client {served.settings.name} {again}")
-            self._count()
-        assert served.peer is not None
+            assert served.peer is not None
         served.peer.use(session)
         if served.changed is not None and session.born > served.changed:
             served.changed = None
@@ -195,15 +192,13 @@ class Server(Engine[Served]):
     def _pump(self, now: float) -> None:
         read, owner = self._device.read, self._table.owner
         for _ in range(PACKETS):
-            if self._only is not None and self._only.opens(now) > now:
-                return
             buffer = read(now)
             if buffer is None:
                 return
             served = owner(inner.destination(buffer[_VNET:]))
             if not isinstance(served, Served) or served.peer is None:
                 self._unroutable += 1
-            elif served.waiting or served.opens(now) > now:
+            elif served.queue or served.opens(now) > now:
                 served.wait(bytes(buffer))
                 self._alarm(served, max(now, served.opens(now)))
             else:
@@ -228,21 +223,15 @@ class Server(Engine[Served]):
                 self._tick_served(served, now)
         if self._look_at <= now:
             self._look(now)
-        due = min(self._look_at, alarms[0][0]) if alarms else self._look_at
-        if self._only is not None and self._only.peer is not None:
-            opens = self._only.opens(now)
-            self._device.listen(opens <= now)
-            return min(due, opens) if opens > now else due
-        self._device.listen(True)
-        return due
+        return min(self._look_at, alarms[0][0]) if alarms else self._look_at
 
     def _tick_served(self, served: Served, now: float) -> None:
         peer = served.peer
         if peer is None:
             return
         served.now = now
-        while served.waiting and served.opens(now) <= now:
-            self._forward(served, peer, memoryview(served.next()), now)
+        while served.queue and served.opens(now) <= now:
+            self._forward(served, peer, memoryview(served.queue.pop()), now)
         if peer.due(now) <= now:
             try:
                 datagrams, trains = peer.tick(now)
@@ -254,7 +243,7 @@ class Server(Engine[Served]):
                 datagrams, trains = [], []
             self.send(peer, datagrams, trains, now)
         due = max(peer.due(now), now + 0.001)
-        if served.waiting:
+        if served.queue:
             due = min(due, max(served.opens(now), now + 0.001))
         served.due = 0.0
         self._alarm(served, due)
@@ -310,12 +299,6 @@ class Server(Engine[Served]):
         served.end(now)
         served.due = 0.0
         self.log("notice", f"client {served.settings.name} has gone: {why}")
-        self._count()
-
-    def _count(self) -> None:
-        """How many are there decides who waits for whom."""
-        present = [served for served in self._served.values() if served.peer is not None]
-        self._only = present[0] if len(present) == 1 else None
 
     # Settings.
 
@@ -345,7 +328,6 @@ class Server(Engine[Served]):
         self._settings = settings
         for served in self._served.values():
             self._rule(served)
-        self._count()
         self._device.configure(settings.inner, self._mtu, now, settings)
 
     def _dismiss(self, wanted: dict[bytes, BondPeer], now: float) -> None:
