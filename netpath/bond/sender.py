@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import add
+from itertools import groupby
+from operator import add, itemgetter
 from struct import Struct
 from typing import NamedTuple, Protocol
 
@@ -201,20 +202,17 @@ class Sender:
     def _repairs(self, repairs: Sequence[Repair], session: Session, now: float) -> list[Train]:
         """They go by another path than most of their group, where there is one."""
         rows: list[tuple[int, list[bytes]]] = []
-        by_path: dict[int, list[bytes]] = {}
-        for frame, avoided in repairs:
-            size = WIRE_HEAD + len(frame) + TAG + 28
+        for avoided, group in groupby(repairs, key=itemgetter(1)):
+            frames = [frame for frame, _ in group]
+            size = WIRE_HEAD + len(frames[0]) + TAG + 28
             path = self.scheduler.other(avoided, size, now)
             if path is None:
                 break
-            self.scheduler.extra(path, size, now)
-            row = by_path.get(path)
-            # Of one train, only the last may be shorter.
-            if row is None or len(frame) > len(row[-1]) or len(row[-1]) < len(row[0]):
-                row = by_path[path] = []
-                rows.append((path, row))
-            row.append(frame)
-            self.repairs += 1
+            self.scheduler.extra(path, size * len(frames), now)
+            self.repairs += len(frames)
+            # A train is of one size.
+            for _, row in groupby(frames, key=len):
+                rows.append((path, list(row)))
         # Not to be sent again when the path dies: the data frames are.
         return [
             self._train(path, row, WIRE_HEAD + len(row[0]) + TAG, session, now)._replace(frames=[])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from netpath.bond.fec.codec import Codec
-from netpath.bond.fec.repair import LENGTH, LONGEST, RepairFrame, block_of, is_data_frame, pack, parse
+from netpath.bond.fec.repair import LENGTH, LONGEST, RepairFrame, block_of, blocks_of, is_data_frame, pack, parse
 from netpath.bond.frames import U32
 
 IDLE, ACTIVE = 128, 2048
@@ -77,8 +77,8 @@ class Encoder:
         return len(self._blocks)
 
     def add(self, number: int, frames: Sequence[bytes], path: int) -> list[Repair]:
-        """Data frames with numbers one after another, the first one's being `number`, were sent by `path`; what is to
-        be sent now, mostly nothing. The frames are copied.
+        """Data frames of one packet, with numbers one after another, the first one's being `number`, were sent by
+        `path`; what is to be sent now, mostly nothing. The frames are copied.
         """
         found: list[Repair] = []
         at = 0
@@ -98,7 +98,7 @@ class Encoder:
                     found += self.flush()
                     at += 1
                     continue
-            blocks += map(block_of, part)
+            blocks += blocks_of(part)
             self._paths += [path] * len(part)
             at += len(part)
             if len(blocks) >= self.policy.k:
@@ -116,7 +116,9 @@ class Encoder:
         if not r:
             return NOTHING
         size = max(map(len, blocks))
-        found = self._codec.encode([block.ljust(size, b"\0") for block in blocks], r)
+        if len(min(blocks, key=len)) < size:
+            blocks = [block.ljust(size, b"\0") for block in blocks]
+        found = self._codec.encode(blocks, r)
         base = self._base
         frames = [pack(RepairFrame(base, k, r, i, block)) for i, block in enumerate(found)]
         return tuple(map(Repair, frames, _avoid(paths, r)))

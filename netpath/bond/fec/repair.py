@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from netpath.bond.fec.field import MOST_DATA, MOST_REPAIRS
@@ -60,6 +61,13 @@ def is_data_frame(frame: bytes, number: int) -> bool:
         return False
     first, own = _DATA_FRAME.unpack_from(frame)
     return first >> 4 in (Type.PACKET, Type.SLICE) and own == number
+
+
+def blocks_of(frames: Sequence[bytes]) -> list[bytes]:
+    """`block_of` each; they are all with COPY or all without."""
+    if frames[0][0] & COPY:
+        return list(map(block_of, frames))
+    return [len(frame).to_bytes(LENGTH, "big") + frame for frame in frames]
 
 
 def block_of(frame: bytes | memoryview) -> bytes:
