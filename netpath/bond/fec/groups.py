@@ -229,9 +229,11 @@ class Decoder:
         """As `add`, for frames whose numbers follow each other without passing their end, the first one's being
         `number`; False, and nothing is done: `add` each of them, as one may have been recovered.
         """
-        if self._recovered or self._recovered_before or max(map(len, frames)) > LONGEST:
+        numbers = range(number, number + len(frames))
+        known = not self._recovered.isdisjoint(numbers) or not self._recovered_before.isdisjoint(numbers)
+        if known or len(max(frames, key=len)) > LONGEST:
             return False
-        self._new.update(zip(range(number, number + len(frames)), frames, strict=True))
+        self._new.update(zip(numbers, frames, strict=True))
         if len(self._new) >= self._limit:
             self._turn()
         return True

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import pytest
 
-from bench.bondsim import Load, Network, Weather
+from bench.bondsim import Load, Network, Weather, datagram_packet
+from netpath.bond.fec.adaptive import policy
 from netpath.bond.paths import State
 from netpath.bond.serverside import PENDING
+from netpath.bond.status import figures
 from netpath.bonding import BondMode
 
 ROUGH = (
@@ -128,3 +130,19 @@ def test_a_client_behind_a_nat_that_rebinds_goes_on() -> None:
     assert network.server.peer.paths[0].address.proven == "another port"
     assert both_up(network)
     assert not any(judge.corrupt or judge.repeated for judge in network.judges)
+
+
+def test_the_status_counts_what_repairs_do() -> None:
+    network = Network(5, [Weather(0.01, loss=0.03), Weather(0.02, loss=0.03)])
+    for end in (network.client, network.server):
+        end.peer.sender.encoder.policy = policy("fixed", 10, 3)
+    network.run(1.0)
+    before = figures(network.server.peer)
+    for position in range(600):
+        network.client.send_packet(datagram_packet(0, position, 900, network.random))
+        network.run(0.002)
+    network.run(0.5)
+    sent, received = figures(network.client.peer), figures(network.server.peer)
+    assert sent["repairs_sent"] >= 180
+    assert received["recovered"] - before["recovered"] > 3
+    assert received["rx_packets"] == 600
