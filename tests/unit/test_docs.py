@@ -24,6 +24,7 @@ from netpath.config.schema import INTERFACE, OTHER_SECTIONS
 from netpath.health.transitions import TABLE
 from netpath.model import Config, Uplink
 from netpath.steering.routing import desired
+from netpath.tracker.arguments import METHODS
 
 ROOT = Path(__file__).parents[2]
 GENERATED = ("options.md", "benchmarks.md")
@@ -240,6 +241,15 @@ def test_every_test_that_the_security_review_names_exists() -> None:
         name.rpartition("/")[2] for name, _ in named
     }
     assert whole == set(), "tests that no statement names"
+
+
+def test_every_verb_and_argument_is_described() -> None:
+    for document, call in (("socket.md", '`{{"cmd":"{}"'), ("ubus.md", "| `{}`")):
+        rows = [line for line in (ROOT / "docs" / document).read_text().splitlines() if line.startswith("| `")]
+        for verb, arguments in METHODS.items():
+            told = [row for row in rows if call.format(verb) in row]
+            whole = [row for row in told if all(f"`{each}" in row or f'"{each}"' in row for each in arguments)]
+            assert whole, f"{document}: {verb} and its arguments {', '.join(arguments)}"
 
 
 def test_the_licence_is_the_official_text() -> None:
