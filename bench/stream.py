@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One TCP stream (cubic) from the near end of some links to the far one, and how fast it was."""
+"""One TCP stream from the near end of some links to the far one, and how fast it was."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _SENDER = """
 import socket, sys, time
 address, port, protocol, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
 sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
-sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic")
+sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, sys.argv[5].encode())
 sock.connect((address, port))
 data, end = bytes(1 << 18), time.monotonic() + seconds
 while time.monotonic() < end:
@@ -53,9 +53,9 @@ while time.monotonic() < end:
 """
 
 
-def speed(links: Links, address: str, seconds: float, *, mptcp: bool = False) -> float:
+def speed(links: Links, address: str, seconds: float, *, mptcp: bool = False, congestion: str = "cubic") -> float:
     """Mbit/s of payload to `address` at the far end, after the warm-up."""
-    log = run(links, address, WARM_UP + seconds, mptcp=mptcp)
+    log = run(links, address, WARM_UP + seconds, mptcp=mptcp, congestion=congestion)
     begin = log[0][0] + WARM_UP
     counted = [(at, total) for at, total in log if at >= begin]
     if len(counted) < 2:
@@ -64,7 +64,13 @@ def speed(links: Links, address: str, seconds: float, *, mptcp: bool = False) ->
 
 
 def run(
-    links: Links, address: str, seconds: float, *, cut: float | None = None, mptcp: bool = False
+    links: Links,
+    address: str,
+    seconds: float,
+    *,
+    cut: float | None = None,
+    mptcp: bool = False,
+    congestion: str = "cubic",
 ) -> list[tuple[float, int]]:
     """(when, bytes until then) at the receiver; the last entry is of the end.
 
@@ -75,7 +81,7 @@ def run(
     receiver = links.far.popen([sys.executable, "-c", _RECEIVER, *where, str(seconds)], name="receiver")
     receiver.wait_for("ready")
     # It goes on for longer: the receiver measures while something is sent, not how a queue runs empty.
-    sender = links.near.popen([sys.executable, "-c", _SENDER, *where, str(seconds + 30)], name="sender")
+    sender = links.near.popen([sys.executable, "-c", _SENDER, *where, str(seconds + 30), congestion], name="sender")
     if cut is not None:
         time.sleep(cut)
         links.cut(0)
@@ -84,3 +90,13 @@ def run(
     if code:
         raise LabError(f"a stream to {address} broke: {receiver.output()}{sender.output()}")
     return [(at, total) for at, total in json.loads(receiver.out.read_text().splitlines()[-1])]
+
+
+def knows(congestion: str) -> bool:
+    """Whether this kernel has that congestion control; a module for it is loaded."""
+    with socket.socket() as sock:
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, congestion.encode())
+        except FileNotFoundError:
+            return False
+    return True

@@ -101,3 +101,14 @@ def test_one_that_fails_does_not_take_the_others_rows(monkeypatch: pytest.Monkey
     assert isinstance(broken, Missing)
     assert broken.reason == "no answer"
     assert isinstance(other, Figure)
+
+
+def test_a_congestion_control_that_the_kernel_lacks_is_a_row(
+    turns: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bondpeers, "TUNNELS", (_tunnel("other"),))
+    monkeypatch.setattr(bondpeers, "CASES", (Case("a link", (0,), congestion="nosuch"),))
+    (row,) = bondpeers.measure(quick=True)
+    assert isinstance(row, Missing)
+    assert row.reason == "the kernel has no nosuch"
+    assert turns == []
