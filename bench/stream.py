@@ -13,41 +13,28 @@ from netpath.lab.namespace import LabError
 
 WARM_UP = 3.0
 """Seconds that do not count: slow start, and what a tunnel has to find out."""
+DRAIN_SECONDS = 120.0
+"""Longest time in which what is queued at the sender's end arrives: some MB by a path that hardly carries any."""
 PORT = 5001
 _RECEIVER = """
-import json, socket, struct, sys, time
-address, port, protocol, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
-listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
-listener.bind((address, port))
+import json, socket, sys, time
+listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, int(sys.argv[2]))
+listener.bind((sys.argv[1], int(sys.argv[3])))
 listener.listen()
 print("ready", flush=True)
 peer, _ = listener.accept()
-# A timeout of the socket's own: Python's would poll before each of the calls that are measured.
-peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, 200_000))
 buffer, total, log = bytearray(1 << 20), 0, []
-now = time.monotonic()
-end = now + seconds
-while now < end:
-    try:
-        count = peer.recv_into(buffer)
-    except BlockingIOError:
-        now = time.monotonic()
-        continue
-    if not count:
-        sys.exit("the stream ended early")
+while count := peer.recv_into(buffer):
     total += count
-    now = time.monotonic()
-    log.append((now, total))
-log = log[:: max(1, len(log) // 20000)]
-print(json.dumps([*log, (now, total)]), flush=True)
+    log.append((time.monotonic(), total))
+print(json.dumps(log[:: max(1, len(log) // 20000)] + log[-1:]), flush=True)
 """
 _SENDER = """
 import socket, sys, time
-address, port, protocol, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
-sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
-sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, sys.argv[5].encode())
-sock.connect((address, port))
-data, end = bytes(1 << 18), time.monotonic() + seconds
+sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, int(sys.argv[2]))
+sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, sys.argv[4].encode())
+sock.connect((sys.argv[1], int(sys.argv[3])))
+data, end = bytes(1 << 18), time.monotonic() + float(sys.argv[5])
 while time.monotonic() < end:
     sock.sendall(data)
 """
@@ -72,22 +59,18 @@ def run(
     mptcp: bool = False,
     congestion: str = "cubic",
 ) -> list[tuple[float, int]]:
-    """(when, bytes until then) at the receiver; the last entry is of the end.
+    """(when, bytes until then) at the receiver, until all that was sent is there.
 
     `cut`: seconds after which the first link goes silent. Raises LabError when the stream breaks.
     """
-    protocol = socket.IPPROTO_MPTCP if mptcp else 0
-    where = [address, str(PORT), str(protocol)]
-    receiver = links.far.popen([sys.executable, "-c", _RECEIVER, *where, str(seconds)], name="receiver")
+    where = [address, str(socket.IPPROTO_MPTCP if mptcp else 0), str(PORT)]
+    receiver = links.far.popen([sys.executable, "-c", _RECEIVER, *where], name="receiver")
     receiver.wait_for("ready")
-    # It goes on for longer: the receiver measures while something is sent, not how a queue runs empty.
-    sender = links.near.popen([sys.executable, "-c", _SENDER, *where, str(seconds + 30), congestion], name="sender")
+    sender = links.near.popen([sys.executable, "-c", _SENDER, *where, congestion, str(seconds)], name="sender")
     if cut is not None:
         time.sleep(cut)
         links.cut(0)
-    code = receiver.wait(seconds + 30)
-    sender.stop()
-    if code:
+    if sender.wait(seconds + 30) or receiver.wait(DRAIN_SECONDS):
         raise LabError(f"a stream to {address} broke: {receiver.output()}{sender.output()}")
     return [(at, total) for at, total in json.loads(receiver.out.read_text().splitlines()[-1])]
 
