@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bench import (
     bond,
+    bondpeers,
     datapath,
     detectionpages,
     displays,
@@ -45,6 +46,7 @@ MEASUREMENTS: Mapping[str, tuple[str, Callable[[bool], Sequence[Row]]]] = {
     "repairs": ("the bond's repairs of lost datagrams", repairs.measure),
     "fuzz": ("datagrams that nobody should send", fuzz.measure),
     "bond": ("the bond", bond.measure),
+    "bondpeers": ("the bond beside others", bondpeers.measure),
     "displays": ("UDP server of the monitor", displays.measure),
     "ubus": ("status through rpcd", ubus.measure),
     "scrape": ("cost of a scrape of /metrics", scrape.measure),

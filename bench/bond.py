@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from bench import stream
 from bench.bondsite import INNER_CLIENT, INNER_SERVER, Site
 from bench.figure import Figure
+from bench.stream import WARM_UP
 
 RATES: Sequence[tuple[str, tuple[int, ...], float]] = (
     ("2x100", (100, 100), 183.0),
@@ -23,27 +24,6 @@ RATES: Sequence[tuple[str, tuple[int, ...], float]] = (
     ("one unlimited link", (0,), 2000.0),
 )
 """Links in Mbit/s, and the least that one stream is to get."""
-WARM_UP = 3.0
-_RECEIVER = """
-import json, socket, sys, time
-listener = socket.create_server((sys.argv[1], 5001))
-print("ready", flush=True)
-peer, _ = listener.accept()
-buffer, total, log = bytearray(1 << 20), 0, []
-while count := peer.recv_into(buffer):
-    total += count
-    log.append((time.monotonic(), total))
-print(json.dumps(log[:: max(1, len(log) // 20000)] + log[-1:]), flush=True)
-"""
-_SENDER = """
-import socket, sys, time
-sock = socket.socket()
-sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic")
-sock.connect((sys.argv[1], 5001))
-data, end = bytes(1 << 18), time.monotonic() + float(sys.argv[2])
-while time.monotonic() < end:
-    sock.sendall(data)
-"""
 _COUNTER = """
 import socket, sys
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -92,16 +72,13 @@ def measure(quick: bool) -> list[Figure]:
 def _speed(rates: Sequence[int], seconds: float, options: dict[str, str], *, loss: int = 0) -> float:
     """Mbit/s of payload, after the warm-up."""
     with Site(rates, options, loss=loss) as site:
-        log = _stream(site, WARM_UP + seconds)
-    begin = log[0][0] + WARM_UP
-    counted = [(at, total) for at, total in log if at >= begin]
-    return (counted[-1][1] - counted[0][1]) * 8e-6 / (counted[-1][0] - counted[0][0])
+        return stream.speed(site, INNER_SERVER, seconds)
 
 
 def _gap(seconds: float) -> float:
     """The longest time without a byte after one of two links went silent."""
     with Site((100, 100), {"fec": "off"}) as site:
-        log = _stream(site, WARM_UP + seconds, WARM_UP, lambda: site.cut(0))
+        log = stream.run(site, INNER_SERVER, WARM_UP + seconds, lambda: site.cut(0))
     after = [at for at, _ in log if at >= log[0][0] + WARM_UP - 0.5]
     return max(later - at for at, later in itertools.pairwise(after))
 
@@ -111,25 +88,9 @@ def _beside(seconds: float) -> tuple[float, ...]:
     with Site((100, 100), {"fec": "off"}) as site:
         count = str(int((seconds - 1) * 20))
         ping = ["ping", "-i", "0.05", "-c", count, "-W", "2", "-I", INNER_CLIENT, INNER_SERVER]
-        pinging: list[str] = []
-        _stream(site, WARM_UP + seconds, WARM_UP, lambda: pinging.append(site.near.run(ping, check=False)))
-    return tuple(float(each) for each in re.findall(r"time=([0-9.]+)", pinging[0]))
-
-
-def _stream(
-    site: Site, seconds: float, wait: float = 0.0, meanwhile: Callable[[], None] | None = None
-) -> list[tuple[float, int]]:
-    """(when, bytes until then) at the receiver of one TCP stream; `meanwhile` is called after `wait` seconds."""
-    receiver = site.far.popen([sys.executable, "-c", _RECEIVER, INNER_SERVER], name="receiver")
-    receiver.wait_for("ready")
-    sender = site.near.popen([sys.executable, "-c", _SENDER, INNER_SERVER, str(seconds)], name="sender")
-    if meanwhile is not None:
-        time.sleep(wait)
-        meanwhile()
-    sender.wait(seconds + 30)
-    receiver.wait(30)
-    last = receiver.out.read_text().splitlines()[-1]
-    return [(at, total) for at, total in json.loads(last)]
+        told: list[str] = []
+        stream.run(site, INNER_SERVER, WARM_UP + seconds, lambda: told.append(site.near.run(ping, check=False)))
+    return tuple(float(each) for each in re.findall(r"time=([0-9.]+)", told[0]))
 
 
 def _lost(quick: bool) -> float:
