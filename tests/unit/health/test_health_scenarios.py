@@ -132,10 +132,22 @@ def test_a_dead_target_neither_costs_nor_alarms() -> None:
     assert world.health.snapshot(world.now).loss == 0.0  # the uplink is fine
 
 
-def test_a_cut_is_noticed_beside_a_dead_target() -> None:
-    world = World(tracking(), lambda target, at: RTT if target == TWO[0] and at < 1000 else None)
-    world.run_to(State.OFFLINE, limit=1010)
-    assert world.now - 1000 < 7.0
+@pytest.mark.parametrize("died", [0.0, 40.0])
+@pytest.mark.parametrize("targets", [TWO, FOUR])
+def test_a_cut_is_noticed_within_6_s_beside_dead_targets(targets: tuple[str, ...], died: float) -> None:
+    """All but one never answered, or not for a while: the one that is left has its turn once in 5 s."""
+    times = []
+    for moment in [60 + k / 20 for k in range(100)]:
+        cut = cut_at(moment)
+        world = World(
+            tracking(targets=targets),
+            lambda target, at, cut=cut: cut(target, at) if target == targets[-1] or at < died else None,
+        )
+        world.run(moment)
+        assert (world.path(), world.state) == ([], State.ONLINE)
+        world.run_to(State.OFFLINE)
+        times.append(world.now - moment)
+    assert max(times) <= 5.9
 
 
 def test_a_dead_target_that_comes_back_is_heeded_again() -> None:
