@@ -75,7 +75,7 @@ VARIANTS: Mapping[str, Watcher] = {
     "interval 2s": NetPath(1, {"interval": "2s"}),
     "interval 10s": NetPath(1, {"interval": "10s"}),
     "as shipped, 2 targets": NetPath(2),
-    "2 targets, failure_interval 300ms": NetPath(2, {"failure_interval": "300ms"}),
+    "2 targets, failure_interval 100ms": NetPath(2, {"failure_interval": "100ms"}),
     "2 targets, failure_interval 500ms": NetPath(2, {"failure_interval": "500ms"}),
     "2 targets, failure_interval 1s": NetPath(2, {"failure_interval": "1s"}),
     "2 targets, down 5": NetPath(2, {"down": "5"}),

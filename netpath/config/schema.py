@@ -173,7 +173,7 @@ _TRACKING = (
         "Time between rounds once one has failed, until the uplink is offline.",
         low=0.02,
         high=_DAY,
-        default_note="interval, but at most 100ms; with keep_failure_interval at most 500ms",
+        default_note="interval, but at most 100ms, with several targets 300ms, with keep_failure_interval 500ms",
         mwan3="failure_interval",
     ),
     Option(

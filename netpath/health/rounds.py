@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from netpath.health.target import Target
@@ -46,11 +47,13 @@ class Round:
 
     def next_deadline(self, timing: Timing, now: float) -> float:
         """When the verdict may change without a reply; inf when it cannot."""
-        return min(self._deadlines(timing, now), default=float("inf"))
+        return min(self._deadlines(timing, now), default=math.inf)
 
     def _deadlines(self, timing: Timing, now: float) -> list[float]:
+        # A silent one gets no longer than those that count: nothing is known of its delays when it never answered.
+        patience = max((timing.timeout(target.rtt) for target in self._targets if not target.silent), default=math.inf)
         deadlines = [
-            sent_at + timing.timeout(target.rtt)
+            sent_at + min(timing.timeout(target.rtt), patience)
             for target, pending, sent_at, up in zip(self._targets, self._pending, self._sent_at, self._up, strict=True)
             if pending and not up
         ]

@@ -12,9 +12,9 @@ TIMEOUT_FLOOR = 0.1
 """Shortest automatic timeout, for intervals of 100 ms and less."""
 
 TIMEOUT_CALM_FLOOR = 0.4
-"""Automatic timeouts are never shorter than the interval or this, whichever is less. With the defaults a cut just after
-an answer is noticed 5 + SOFT_FLOOR + 0.1 + this = 5.7 s later, and until then six probes have had a chance to show
-that the first was only lost."""
+"""Automatic timeouts are never shorter than the interval or this, whichever is less. With one target and the defaults
+a cut just after an answer is noticed 5 + SOFT_FLOOR + 0.1 + this = 5.7 s later, and until then six probes have had a
+chance to show that the first was only lost."""
 
 FORGETTING = 1 / 1024
 """Share of the slowest answer that each answer takes away: after an hour at the default interval half is forgotten."""

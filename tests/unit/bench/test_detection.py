@@ -110,9 +110,29 @@ def test_everybody_hears_the_same_and_a_seed_is_a_line() -> None:
     assert [third.rtt(0, at) for at in moments] != asked
 
 
+class Left(Series):
+    """One target answers, the last; from `cut` on none does."""
+
+    def __init__(self, targets: int, cut: float) -> None:
+        super().__init__(Link(), 1)
+        self._left = targets - 1
+        self.cut = cut
+
+    def rtt(self, target: int, at: float) -> float | None:
+        return super().rtt(target, at) if target == self._left else None
+
+
+@pytest.mark.parametrize("targets", [2, 4])
+def test_netpath_keeps_its_promise_where_all_targets_but_one_are_dead(targets: int) -> None:
+    for cut in [WARM + number / 20 for number in range(100)]:
+        at, usable = next(iter(NetPath(targets).watch(Left(targets, cut), WARM + 60)))
+        assert not usable
+        assert cut < at <= cut + 6.0
+
+
 def test_netpath_is_the_real_one_and_keeps_its_promise() -> None:
     """The sixth second with the shipped defaults, one probe in 5 s while all is well."""
-    for targets in (1, 2):
+    for targets in (1, 2, 4):
         found = outages(NetPath(targets), Link(), 20)
         assert len(found.detected) == found.cuts
         assert max(found.detected) <= 6.0

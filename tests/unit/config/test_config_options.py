@@ -92,6 +92,28 @@ def test_short_intervals_follow_a_short_interval() -> None:
     assert (tracking.failure_interval, tracking.recovery_interval) == (3.0, 4.0)
 
 
+SEVERAL = ("list track_targets 192.0.2.1", "list track_targets 192.0.2.2")
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds"),
+    [
+        (SEVERAL[:1], 0.1),
+        (SEVERAL, 0.3),
+        ((*SEVERAL, "list track_targets 192.0.2.3"), 0.3),
+        ((SEVERAL[0], SEVERAL[0]), 0.1),  # one, named twice
+        ((*SEVERAL, "option interval 200ms"), 0.2),
+        ((*SEVERAL, "option interval 50ms"), 0.05),
+        ((*SEVERAL, "option failure_interval 100ms"), 0.1),
+        ((*SEVERAL, "option failure_interval 2"), 2.0),
+        ((*SEVERAL, "option keep_failure_interval 1"), 0.5),
+        ((*SEVERAL, "option keep_failure_interval 1", "option interval 400ms"), 0.4),
+    ],
+)
+def test_several_targets_take_longer_to_confirm_a_failure(options: tuple[str, ...], seconds: float) -> None:
+    assert interface(*options).tracking.failure_interval == seconds
+
+
 def test_knocking_for_a_whole_outage_is_no_burst_unless_asked_for() -> None:
     assert interface("option keep_failure_interval 1").tracking.failure_interval == 0.5
     assert interface("option keep_failure_interval 1", "option failure_interval 1").tracking.failure_interval == 1.0

@@ -150,4 +150,4 @@ def test_confirming_is_never_slower_than_calm_probing() -> None:
     [({}, 0.5), ({"recovery_interval": 0.2}, 0.2), ({"failure_interval": 3.0}, 3.0)],
 )
 def test_a_new_link_is_not_judged_in_a_burst(changes: dict[str, float], proving: float) -> None:
-    assert Timing(tracking(**changes), 1).proving == proving
+    assert Timing(tracking(targets=("192.0.2.1",), **changes), 1).proving == proving

@@ -223,7 +223,7 @@ return baseclass.extend({
 					kind: 'duration',
 					names: [ 'failure_interval' ],
 					range: [ 0.02, 86400 ],
-					note: _('interval, but at most 100ms; with keep_failure_interval at most 500ms'),
+					note: _('interval, but at most 100ms, with several targets 300ms, with keep_failure_interval 500ms'),
 					help: _('Time between rounds once one has failed, until the uplink is offline.')
 				},
 				recovery_interval: {
