@@ -123,8 +123,6 @@ class Device:
         self._addresses: dict[str, None] = {}
         self._prepared = False
         self._routed = False
-        self.fair = False
-        """Whether there is a fair queue on it (known after the first `apply`)."""
 
     def apply(self, wanted: Wanted) -> list[str]:
         """Bring the device up as wanted; twice changes nothing. What could not be done, in words.
@@ -137,7 +135,8 @@ class Device:
         if not self._prepared:
             netdev.no_link_local(self._index)
             sysctl.isolate(self.name)
-            self.fair = netdev.queueing(self._index) == _FAIR or netdev.set_queueing(self._index, _FAIR)
+            if netdev.queueing(self._index) != _FAIR:
+                netdev.set_queueing(self._index, _FAIR)
             self._prepared = True
         size, queue = limits(wanted.rate, wanted.mtu)
         netdev.change(self._index, netdev.Settings(wanted.mtu, queue, size, _SEGMENTS))
