@@ -54,8 +54,8 @@ def test_the_device_comes_up_as_wanted(world: World, tun: Tun) -> None:
     assert Device("tun-bond").apply(WANTED) == []
     found = link(world)
     assert "UP" in found["flags"]
-    assert (found["mtu"], found["txqlen"]) == (1400, 200)
-    assert found["gso_max_size"] == 16777
+    assert (found["mtu"], found["txqlen"]) == (1400, 128)
+    assert found["gso_max_size"] == 41943
     assert addresses(world) == set(WANTED.addresses), "and no link-local address, which would ask for routers"
     assert routes(world) == set(WANTED.routes)
     assert "tentative" not in world.run("ip", "-6", "address", "show", "dev", "tun-bond")
