@@ -16,6 +16,7 @@ from netpath.bond import inner, noise, status, transport
 from netpath.bond.clientside import ClientSessions
 from netpath.bond.control import Control
 from netpath.bond.engine import Engine, Greeting, Place, Valve
+from netpath.bond.fitting import Fitting
 from netpath.bond.handshake import NO_PSK, Answer
 from netpath.bond.links import OVERHEAD
 from netpath.bond.lookups import Interface, Names, Tracker, wanted
@@ -78,10 +79,8 @@ class Client(Engine[None]):
         self._look_at = self._due = now
         self._problem: str | None = "it has just begun"
         self._state, self._state_since = "connecting", now
-        self._mtu = settings.mtu or transport.MTU
+        self._fitting = Fitting(self._device, settings.mtu)
         self._totals: dict[str, int] = {}
-        self._narrow: list[str] = []
-        """Which links carry less than the device's packets."""
         self._open: dict[int, Stream] = {}
         """Those that have a socket."""
         self._peer = self._make_peer()
@@ -220,7 +219,7 @@ class Client(Engine[None]):
         endpoints = self._names.endpoints
         self._streams.check(endpoints, self._is_up, now)
         self._rates.sample(self._peer.paths, now)
-        self._resize(now)
+        self._fit(now)
         if (retry := self._device.tick(now)) is not None:
             self._look_at = min(self._look_at, retry)
         self._judge(now)
@@ -309,29 +308,18 @@ class Client(Engine[None]):
     def _answered(self, answer: Answer, now: float) -> None:
         """The server has told something new."""
         self.log("info", f"{self._settings.name}: keys agreed with the server, {status.cipher_name(answer.cipher)}")
-        self._mtu = self._settings.mtu or min(self._mtu, answer.mtu)
-        self._device.configure(self._addresses(), self._mtu, now)
+        self._fitting.mtu = self._settings.mtu or min(self._fitting.mtu, answer.mtu)
+        self._fitting.configure(self._settings, self._addresses(), now)
 
     def _addresses(self) -> list[str]:
         answer = self._sessions.answer
         return list(self._settings.addresses) or [inner.text(found) for found in (answer.client if answer else ())]
 
-    def _resize(self, now: float) -> None:
-        """The MTU follows the paths, sizes and queue what they carry."""
-        streams, paths = self._streams.active, self._peer.paths
-        sizes = {
-            f"link {stream.link.name}": paths[number].mtu.size
-            for number, stream in streams.items()
-            if number in paths and paths[number].state is State.UP and paths[number].mtu.known
-        }
-        self._narrow = transport.narrow(self._settings.mtu, sizes, self._addresses(), self._settings.transport)
-        self._device.pace(transport.pace([self._peer]))
-        answer = self._sessions.answer
-        if self._settings.mtu is not None or answer is None or (fits := transport.fitting([self._peer])) is None:
-            return
-        if (size := min(fits, answer.mtu)) != self._mtu:
-            self._mtu = size
-            self._device.configure(self._addresses(), size, now)
+    def _fit(self, now: float) -> None:
+        """The device follows the paths."""
+        streams, paths, answer = self._streams.active, self._peer.paths, self._sessions.answer
+        named = [(f"link {stream.link.name}", paths[number]) for number, stream in streams.items() if number in paths]
+        self._fitting.follow(self._settings, self._addresses(), named, answer.mtu if answer else None, now)
 
     @property
     def _connected(self) -> bool:
@@ -380,7 +368,7 @@ class Client(Engine[None]):
     def _status(self, now: float) -> dict[str, Any]:
         settings, answer = self._settings, self._sessions.answer
         links = {stream.number: (stream.link.name, stream.link.device) for stream in self._streams.active.values()}
-        problem = self._device.complaint(self._problem, *self._narrow)
+        problem = self._device.complaint(self._problem, *self._fitting.narrow)
         row = status.row(
             "server",
             settings.server_key,
@@ -391,7 +379,7 @@ class Client(Engine[None]):
         counts = {name: count + self._totals.get(name, 0) for name, count in status.figures(self._peer).items()}
         paths = status.path_rows(self._peer, self._rates, links, now)
         return {
-            **status.base(settings, self._public, self._mtu, self._began, now),
+            **status.base(settings, self._public, self._fitting.mtu, self._began, now),
             "problem": problem,
             "rejected": self._sessions.rejected,
             "strangers": 0,

@@ -17,13 +17,13 @@ from netpath.bond import inner, noise, status, transport, troubles
 from netpath.bond.clients import IDLE_PATH, Served, prefixes, told
 from netpath.bond.control import Control
 from netpath.bond.engine import Engine, Greeting, Place
+from netpath.bond.fitting import MTU, Fitting
 from netpath.bond.frames import Reason, Rekey
 from netpath.bond.handshake import Cipher
 from netpath.bond.inner import Table
 from netpath.bond.limits import Bucket, HandshakeLimits
 from netpath.bond.links import OVERHEAD, listening
 from netpath.bond.loop import Loop
-from netpath.bond.paths import State
 from netpath.bond.peer import Peer
 from netpath.bond.process import Device, Signals, Surroundings
 from netpath.bond.rules import for_peer
@@ -68,12 +68,11 @@ class Server(Engine[Served]):
         self._settings = settings
         self._reload = reload
         self._began = now
-        self._mtu = settings.mtu or transport.MTU
         self._sessions = ServerSessions(
             static,
             os.urandom,
             addresses=[inner.parse(address)[0] for address in settings.inner],
-            mtu=self._mtu,
+            mtu=settings.mtu or MTU,
             ciphers=transport.ciphers(settings.transport, "") if settings.transport.ciphers else tuple(Cipher),
         )
         self._limits = HandshakeLimits(now)
@@ -91,11 +90,9 @@ class Server(Engine[Served]):
         """The client, when there is one alone: then what it cannot take is left in the device."""
         self._look_at = now
         self._problem: str | None = None
-        self._narrow: list[str] = []
         self._stranger: tuple[float, str] | None = None
-        self._unroutable = 0
-        """Packets for nobody that is there."""
         self._device = Device(settings.device, self.loop, log, surroundings, self._pump)
+        self._fitting = Fitting(self._device, settings.mtu)
         self._signals = Signals(self.loop, self._hang_up)
         self._configure(settings, now)
         for link in listening(settings.addresses, settings.port, settings.ports):
@@ -202,8 +199,8 @@ class Server(Engine[Served]):
                 return
             served = owner(inner.destination(buffer[_VNET:]))
             if not isinstance(served, Served) or served.peer is None:
-                self._unroutable += 1
-            elif served.waiting or served.opens(now) > now:
+                continue  # for nobody that is there
+            if served.waiting or served.opens(now) > now:
                 served.wait(bytes(buffer))
                 self._alarm(served, max(now, served.opens(now)))
             else:
@@ -282,27 +279,21 @@ class Server(Engine[Served]):
             for path in list(peer.paths.values()):
                 if now - path.heard > IDLE_PATH:
                     peer.drop_path(path.number, now)
-        self._resize(now)
+        self._fit(now)
         if (retry := self._device.tick(now)) is not None:
             self._look_at = min(self._look_at, retry)
         recent = self._stranger is not None and now - self._stranger[0] < 300.0
         self._problem = self._stranger[1] if recent and self._stranger else None
 
-    def _resize(self, now: float) -> None:
+    def _fit(self, now: float) -> None:
         """The MTU is what every client's paths take; sizes and queue follow what all of them carry."""
-        there = [(served.settings.name, served.peer) for served in self._served.values() if served.peer is not None]
-        peers = [peer for _, peer in there]
-        sizes = {
-            f"a path of {name}": path.mtu.size
-            for name, peer in there
-            for path in peer.paths.values()
-            if path.state is State.UP and path.mtu.known
-        }
-        self._narrow = transport.narrow(self._settings.mtu, sizes, self._settings.inner, self._settings.transport)
-        self._device.pace(transport.pace(peers))
-        if self._settings.mtu is None and (fits := transport.fitting(peers)) is not None:
-            self._mtu = min(fits, transport.MTU)
-        self._device.configure(self._settings.inner, self._mtu, now, self._settings)
+        named = [
+            (f"a path of {served.settings.name}", path)
+            for served in self._served.values()
+            if served.peer is not None
+            for path in served.peer.paths.values()
+        ]
+        self._fitting.follow(self._settings, self._settings.inner, named, MTU, now)
 
     def _left(self, served: Served, why: str, now: float) -> None:
         """A client is not there any more: nothing of it stays but its place."""
@@ -346,7 +337,7 @@ class Server(Engine[Served]):
         for served in self._served.values():
             self._rule(served)
         self._count()
-        self._device.configure(settings.inner, self._mtu, now, settings)
+        self._fitting.configure(settings, settings.inner, now)
 
     def _dismiss(self, wanted: dict[bytes, BondPeer], now: float) -> None:
         """Tell those that are not wanted any more."""
@@ -384,8 +375,8 @@ class Server(Engine[Served]):
 
     def _status(self, now: float) -> dict[str, Any]:
         return {
-            **status.base(self._settings, self._public, self._mtu, self._began, now),
-            "problem": self._device.complaint(self._problem, *self._narrow),
+            **status.base(self._settings, self._public, self._fitting.mtu, self._began, now),
+            "problem": self._device.complaint(self._problem, *self._fitting.narrow),
             "rejected": self._sessions.rejected + self._limits.refused,
             "strangers": self._sessions.strangers,
             "peers": [served.row(self._sides, now) for served in self._served.values()],
