@@ -57,7 +57,7 @@ class Served:
         """Packets from addresses that are not its own."""
         self.limited = 0
         """Packets beyond its rate, or beyond what waits for it."""
-        self._totals = status.figures(None)
+        self._totals = status.Totals()
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self.now = now
@@ -82,8 +82,7 @@ class Served:
 
     def end(self, now: float) -> None:
         """It is not there any more: what it cost is given back, but for its counters."""
-        for name, count in status.figures(self.peer).items():
-            self._totals[name] += count
+        self._totals.add(self.peer)
         self.peer = None
         self.since = now
         self._waiting.clear()
@@ -92,8 +91,7 @@ class Served:
     @property
     def figures(self) -> dict[str, int]:
         """Counters since the server began."""
-        counts = status.figures(self.peer)
-        found = {name: count + self._totals[name] for name, count in counts.items()}
+        found = self._totals.of(self.peer)
         found["dropped"] += self.limited + self.spoofed
         return found
 
