@@ -14,25 +14,24 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from netpath.bond import inner, noise, status, transport, troubles
-from netpath.bond.clients import IDLE_PATH, Served, prefixes, told
+from netpath.bond.clients import IDLE_PATH, Served
 from netpath.bond.control import Control
 from netpath.bond.engine import Engine, Greeting, Place
 from netpath.bond.fitting import MTU, Fitting
 from netpath.bond.frames import Reason, Rekey
 from netpath.bond.handshake import Cipher
-from netpath.bond.inner import Table
 from netpath.bond.limits import Bucket, HandshakeLimits
 from netpath.bond.links import OVERHEAD, listening
 from netpath.bond.loop import Loop
 from netpath.bond.peer import Peer
 from netpath.bond.process import Device, Signals, Surroundings
-from netpath.bond.rules import for_peer
+from netpath.bond.roster import Roster
 from netpath.bond.serverside import ServerSessions
 from netpath.bond.session import ExpiredError, Session
 from netpath.bond.sides import Sides
 from netpath.bond.tun import TunError
 from netpath.bond.wire import Kind
-from netpath.bonding import BondPeer, BondServer
+from netpath.bonding import BondServer
 from netpath.tracker.journal import Log
 
 LOOK = 1.0
@@ -44,8 +43,6 @@ LINES = (1.0, 10.0)
 PACKETS = 64
 """That are taken from the device before the sockets have their turn."""
 _VNET = 10
-_OURS = object()
-"""Owner of the server's own inner addresses."""
 
 
 class Server(Engine[Served]):
@@ -77,22 +74,18 @@ class Server(Engine[Served]):
         )
         self._limits = HandshakeLimits(now)
         self._lines = Bucket(*LINES, now)
-        self._served: dict[bytes, Served] = {}
-        """By public key."""
         self._sides = Sides()
-        self._table: Table[object] = Table(())
         self._touched: dict[int, Served] = {}
         """Whose datagrams the batch had."""
         self._alarms: list[tuple[float, int, Served]] = []
         """Heap: when whose peer has something to do; entries that are too early do no harm."""
         self._order = itertools.count()
-        self._only: Served | None = None
-        """The client, when there is one alone: then what it cannot take is left in the device."""
         self._look_at = now
         self._problem: str | None = None
         self._stranger: tuple[float, str] | None = None
         self._device = Device(settings.device, self.loop, log, surroundings, self._pump)
         self._fitting = Fitting(self._device, settings.mtu)
+        self._roster = Roster(settings, self._sessions, self._device.write)
         self._signals = Signals(self.loop, self._hang_up)
         self._configure(settings, now)
         for link in listening(settings.addresses, settings.port, settings.ports):
@@ -111,7 +104,7 @@ class Server(Engine[Served]):
 
     def _session_of(self, number: int, now: float) -> tuple[Served, Session] | None:
         found = self._sessions.of(number, now)
-        return None if found is None else (self._served[found[0].client.public], found[1])
+        return None if found is None else (self._roster.clients[found[0].client.public], found[1])
 
     def _opened(
         self, found: tuple[Served, Session], path: int, plaintexts: list[bytes], place: Place | None, now: float
@@ -170,16 +163,15 @@ class Server(Engine[Served]):
         run = served.standing.run
         self._sessions.authentic(served.standing, session, now)
         if served.peer is None or served.standing.run != run:
-            count = sum(other.peer is not None for other in self._served.values())
-            if served.peer is None and count >= self._settings.max_clients:
+            if served.peer is None and len(self._roster.present) >= self._settings.max_clients:
                 self.seldom("warning", f"{served.settings.name} is one client more than max_clients allows", now)
                 self._sessions.renew(served.standing)
                 return
             again = "has begun anew" if served.peer is not None else "is here"
             served.begin(os.urandom, self._settings.transport, self._settings.heartbeat, now)
-            self._rule(served)
+            self._roster.rule(served)
             self.log("notice", f"client {served.settings.name} {again}")
-            self._count()
+            self._roster.count()
         assert served.peer is not None
         served.peer.use(session)
         if served.changed is not None and session.born > served.changed:
@@ -190,10 +182,10 @@ class Server(Engine[Served]):
     # What goes out.
 
     def _pump(self, now: float) -> None:
-        read, owner = self._device.read, self._table.owner
+        read, owner, only = self._device.read, self._roster.table.owner, self._roster.only
         for _ in range(PACKETS):
-            if self._only is not None and self._only.opens(now) > now:
-                return
+            if only is not None and only.opens(now) > now:
+                return  # what one alone cannot take is left in the device
             buffer = read(now)
             if buffer is None:
                 return
@@ -226,8 +218,9 @@ class Server(Engine[Served]):
         if self._look_at <= now:
             self._look(now)
         due = min(self._look_at, alarms[0][0]) if alarms else self._look_at
-        if self._only is not None and self._only.peer is not None:
-            opens = self._only.opens(now)
+        only = self._roster.only
+        if only is not None and only.peer is not None:
+            opens = only.opens(now)
             self._device.listen(opens <= now)
             return min(due, opens) if opens > now else due
         self._device.listen(True)
@@ -265,7 +258,7 @@ class Server(Engine[Served]):
     def _look(self, now: float) -> None:
         """What is looked at once a second."""
         self._look_at = now + LOOK
-        for served in self._served.values():
+        for served in self._roster:
             peer = served.peer
             if served.unconfirmed(now):
                 self.log("warning", f"client {served.settings.name}: {served.problem}")
@@ -289,7 +282,7 @@ class Server(Engine[Served]):
         """The MTU is what every client's paths take; sizes and queue follow what all of them carry."""
         named = [
             (f"a path of {served.settings.name}", path)
-            for served in self._served.values()
+            for served in self._roster
             if served.peer is not None
             for path in served.peer.paths.values()
         ]
@@ -301,63 +294,21 @@ class Server(Engine[Served]):
         served.end(now)
         served.due = 0.0
         self.log("notice", f"client {served.settings.name} has gone: {why}")
-        self._count()
-
-    def _count(self) -> None:
-        """How many are there decides who waits for whom."""
-        present = [served for served in self._served.values() if served.peer is not None]
-        self._only = present[0] if len(present) == 1 else None
+        self._roster.count()
 
     # Settings.
 
     def _configure(self, settings: BondServer, now: float) -> None:
-        """The clients of these settings; those that stay are not disturbed."""
-        wanted = {client.public_key: client for client in settings.clients}
-        self._dismiss(wanted, now)
-        self._sessions.configure({public: told(client) for public, client in wanted.items()})
-        before, self._served = self._served, {}
-        for standing in self._sessions.standings():
-            client = wanted[standing.client.public]
-            served = before.get(client.public_key)
-            if served is None or served.standing is not standing:
-                served = Served(client, standing, self._owner, self._device.write, now)
-            elif served.settings != client:
-                addresses = served.settings.addresses != client.addresses
-                served.configure(client, now)
-                if addresses and served.peer is not None:
-                    served.changed = now
-                    self._alarm(served, now)
-            served.forward = settings.forward
-            self._served[client.public_key] = served
-        entries: list[tuple[str, object]] = [(inner.host(address), _OURS) for address in settings.inner]
-        for served in self._served.values():
-            entries += [(prefix, served) for prefix in prefixes(served.settings)]
-        self._table = Table(entries)
-        self._settings = settings
-        for served in self._served.values():
-            self._rule(served)
-        self._count()
-        self._fitting.configure(settings, settings.inner, now)
-
-    def _dismiss(self, wanted: dict[bytes, BondPeer], now: float) -> None:
-        """Tell those that are not wanted any more."""
-        for public, served in self._served.items():
-            client = wanted.get(public)
-            if client is not None and client.preshared_key == served.settings.preshared_key:
-                continue
+        """Follow these settings; clients that stay are not disturbed."""
+        for served in self._roster.strays(settings):
             if served.peer is not None:
                 self._bye(served.peer, Reason.REFUSED, now)
                 self.log("notice", f"client {served.settings.name} is not in the configuration any more")
             served.end(now)
-
-    def _rule(self, served: Served) -> None:
-        """Its flows go by the rules of now."""
-        if served.peer is not None:
-            chosen = for_peer(self._settings.rules, served.settings.name)
-            served.peer.sender.rules = transport.rules(chosen)
-
-    def _owner(self, address: bytes) -> object:
-        return self._table.owner(address)
+        for served in self._roster.configure(settings, now):
+            self._alarm(served, now)
+        self._settings = settings
+        self._fitting.configure(settings, settings.inner, now)
 
     def _hang_up(self, now: float) -> None:
         """SIGHUP."""
@@ -379,7 +330,7 @@ class Server(Engine[Served]):
             "problem": self._device.complaint(self._problem, *self._fitting.narrow),
             "rejected": self._sessions.rejected + self._limits.refused,
             "strangers": self._sessions.strangers,
-            "peers": [served.row(self._sides, now) for served in self._served.values()],
+            "peers": [served.row(self._sides, now) for served in self._roster],
         }
 
     def _bye(self, peer: Peer, reason: Reason, now: float) -> None:
@@ -389,7 +340,7 @@ class Server(Engine[Served]):
             self.log("debug", "the keys are too old to take leave")
 
     def _end(self, now: float) -> None:
-        for served in self._served.values():
+        for served in self._roster:
             if served.peer is not None:
                 self._bye(served.peer, Reason.END, now)
         self._control.close()
