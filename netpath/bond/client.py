@@ -26,7 +26,6 @@ from netpath.bond.peer import Peer
 from netpath.bond.process import Device, Inbox, Signals, Surroundings
 from netpath.bond.session import ExpiredError, Session
 from netpath.bond.streams import STREAMS, Stream, chosen, largest
-from netpath.bond.tun import TunError
 from netpath.bond.uplinks import Uplinks
 from netpath.bond.wire import Kind
 from netpath.bonding import BondClient
@@ -341,26 +340,6 @@ class Client(Engine[None]):
         self._signals.close()
         self._device.close()
         self.loop.close()
-
-
-def main(
-    settings: BondClient,
-    surroundings: Surroundings,
-    log: Log,
-    *,
-    control: Path,
-    tracker: Path | None = None,
-    mark: int = 0,
-    reload: Callable[[], BondClient | None] | None = None,
-) -> int:
-    """Run until SIGTERM or SIGINT. The exit code: 1 when it could not begin."""
-    try:
-        client = Client(settings, surroundings, log, control=control, tracker=tracker, mark=mark, reload=reload)
-    except (TunError, OSError) as error:
-        log("error", f"{settings.name}: {error}")
-        return 1
-    client.run()
-    return 0
 
 
 def _of_links(settings: BondClient) -> BondClient:

@@ -29,7 +29,6 @@ from netpath.bond.roster import Roster
 from netpath.bond.serverside import ServerSessions
 from netpath.bond.session import ExpiredError, Session
 from netpath.bond.sides import Sides
-from netpath.bond.tun import TunError
 from netpath.bond.wire import Kind
 from netpath.bonding import BondServer
 from netpath.tracker.journal import Log
@@ -347,24 +346,6 @@ class Server(Engine[Served]):
         self._signals.close()
         self._device.close()
         self.loop.close()
-
-
-def main(
-    settings: BondServer,
-    surroundings: Surroundings,
-    log: Log,
-    *,
-    control: Path,
-    reload: Callable[[], BondServer | None] | None = None,
-) -> int:
-    """Run until SIGTERM or SIGINT. The exit code: 1 when it could not begin."""
-    try:
-        server = Server(settings, surroundings, log, control=control, reload=reload)
-    except (TunError, OSError) as error:
-        log("error", f"{settings.name}: {error}")
-        return 1
-    server.run()
-    return 0
 
 
 def _fixed(settings: BondServer) -> Sequence[object]:
