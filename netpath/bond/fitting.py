@@ -32,7 +32,8 @@ class Fitting:
         """In words, for each path that carries less than the device's packets."""
 
     def configure(self, settings: BondClient | BondServer, inner: Sequence[str], now: float) -> None:
-        """Give the device its MTU and these inner addresses."""
+        """Give the device its MTU, which is the settings' where these have one, and these inner addresses."""
+        self.mtu = max(settings.mtu or self.mtu, _least(inner))
         self._device.configure(inner, self.mtu, now, settings if isinstance(settings, BondServer) else None)
 
     def follow(
@@ -46,9 +47,8 @@ class Fitting:
         """To be called about once a second. `most`: the largest MTU; None: the device has none to follow yet."""
         used = [(name, path) for name, path in paths if path.state is State.UP]
         sizes = {name: path.mtu.size for name, path in used if path.mtu.known}
-        ipv6 = any(":" in each for each in inner)
         corrected = settings.transport.correction.mode is not Fec.OFF
-        self.narrow = narrow(settings.mtu, sizes, ipv6=ipv6, corrected=corrected)
+        self.narrow = narrow(settings.mtu, sizes, inner, corrected=corrected)
         self._device.pace(pace([path for _, path in used]))
         if settings.mtu is not None or most is None:
             return
@@ -72,17 +72,17 @@ def fitting(sizes: Sequence[int]) -> int | None:
     return max(LEAST_IPV6, min(sizes) - OVERHEAD - REPAIR) if sizes else None
 
 
-def narrow(configured: int | None, sizes: Mapping[str, int], *, ipv6: bool, corrected: bool) -> list[str]:
+def narrow(configured: int | None, sizes: Mapping[str, int], inner: Sequence[str], *, corrected: bool) -> list[str]:
     """In words, what does not carry the packets of a device with this MTU (None: with the least that it must have).
 
-    sizes: name of each path in use -> bytes of its largest datagram. corrected: there may be repairs. Such a path makes
-    no smaller device: what is too large for it cannot go by it.
+    sizes: name of each path in use -> bytes of its largest datagram. inner: the device's addresses. corrected: there
+    may be repairs. Such a path makes no smaller device: what is too large for it cannot go by it.
     """
     overhead = OVERHEAD + (REPAIR if corrected else 0)
-    least = LEAST_IPV6 if ipv6 else LEAST_IPV4
+    least = _least(inner)
     problems = []
     if configured is not None and configured < least:
-        problems.append(f"mtu {configured} is too small for {'IPv6' if ipv6 else 'IPv4'}: {least} is used")
+        problems.append(f"mtu {configured} is too small for IPv{6 if least == LEAST_IPV6 else 4}: {least} is used")
     mtu = max(least, configured or 0)
     for name, room in sorted((name, size - overhead) for name, size in sizes.items()):
         if room < mtu and mtu == configured:
@@ -93,3 +93,8 @@ def narrow(configured: int | None, sizes: Mapping[str, int], *, ipv6: bool, corr
                 f"is in use; give it a larger MTU or take it out of the bond"
             )
     return problems
+
+
+def _least(inner: Sequence[str]) -> int:
+    """MTU of a device with these addresses."""
+    return LEAST_IPV6 if any(":" in each for each in inner) else LEAST_IPV4

@@ -319,6 +319,7 @@ class Server(Engine[Served]):
                 "error", f"{settings.name}: device, addresses, ports, keys and transport need a restart: unchanged"
             )
             return
+        self._sessions.mtu = settings.mtu or MTU
         self._configure(settings, now)
 
     # Status and end.
