@@ -291,15 +291,6 @@ return baseclass.extend({
 		return column;
 	},
 
-	/* Makes the modal of a grid tell what is wrong with it. */
-	modal(section, also) {
-		section.addModalOptions = function(modal, sid) {
-			complain(modal, sid);
-
-			return also?.(modal, sid);
-		};
-	},
-
 	/* The name of a section as NetPath calls it: unnamed ones by their kind and place. */
 	nameOf(sid) {
 		const section = uci.get(CONFIG, sid);
@@ -413,7 +404,9 @@ return baseclass.extend({
 			s.sectiontitle = called;
 		s.renderSectionPlaceholder = () => E('em', {}, [ none ]);
 		this.adder(s, adder, choices);
-		this.modal(s);
+		s.addModalOptions = (modal, sid) => {
+			complain(modal, sid);
+		};
 
 		return s;
 	},
