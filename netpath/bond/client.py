@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,20 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from netpath.bond import inner, noise, status, transport
 from netpath.bond.clientside import ClientSessions
+from netpath.bond.condition import Condition
 from netpath.bond.control import Control
 from netpath.bond.engine import Engine, Greeting, Place, Valve
 from netpath.bond.fairqueue import FairQueue, room
+from netpath.bond.fitting import Fitting
 from netpath.bond.handshake import NO_PSK, Answer
 from netpath.bond.links import OVERHEAD
-from netpath.bond.lookups import Interface, Names, Tracker, wanted
 from netpath.bond.loop import Loop
 from netpath.bond.paths import State
 from netpath.bond.peer import Peer
 from netpath.bond.process import Device, Inbox, Signals, Surroundings
 from netpath.bond.session import ExpiredError, Session
-from netpath.bond.streams import STREAMS, Stream, Streams, chosen, largest
-from netpath.bond.troubles import Seen, client_problem
-from netpath.bond.tun import TunError
+from netpath.bond.streams import STREAMS, Stream, chosen, largest
+from netpath.bond.uplinks import Uplinks
 from netpath.bond.wire import Kind
 from netpath.bonding import BondClient
 from netpath.tracker.journal import Log
@@ -66,25 +66,22 @@ class Client(Engine[None]):
         now = time.monotonic()
         self._settings = settings
         self._reload = reload
-        self._began = now
-        self._public = b""
         self._device = Device(settings.device, self.loop, log, surroundings, self._pump)
         self._device.begin_dark(now)
-        self._inbox = Inbox(self.loop)
         self._signals = Signals(self.loop, self._hang_up)
-        self._interfaces: Sequence[Interface] | None = None
-        self._tracker = Tracker(tracker, self._inbox, self._tracked) if tracker is not None else None
-        self._no_tracker = tracker is None
-        self._streams = Streams(mark, settings.ports, self._stream_opened, self._stream_closing)
-        self._names = Names(settings.servers, self._inbox, self._look)
-        self._rates = status.Rates()
+        self._uplinks = Uplinks(
+            settings,
+            Inbox(self.loop),
+            log,
+            mark=mark,
+            tracker=tracker,
+            opened=self._stream_opened,
+            closing=self._stream_closing,
+            changed=self._look,
+        )
+        self._fitting = Fitting(self._device, settings.mtu)
+        self._condition = Condition(self._uplinks, self._device, self._fitting, log, now)
         self._look_at = self._due = now
-        self._problem: str | None = "it has just begun"
-        self._state, self._state_since = "connecting", now
-        self._mtu = settings.mtu or transport.MTU
-        self._totals: dict[str, int] = {}
-        self._narrow: list[str] = []
-        """Which links carry less than the device's packets."""
         self._open: dict[int, Stream] = {}
         """Those that have a socket."""
         self._peer = self._make_peer()
@@ -237,31 +234,17 @@ class Client(Engine[None]):
     def _look(self, now: float) -> None:
         """What is looked at once a second."""
         self._look_at = now + LOOK
-        self._names.tick(self._connected, now)
         most = self._sessions.answer.streams if self._sessions.answer is not None else STREAMS
-        self._streams.want(wanted(self._settings, self._interfaces or (), most))
-        for gone in self._peer.paths.keys() - self._streams.active.keys():
+        self._uplinks.want(self._connected, most, now)
+        for gone in self._peer.paths.keys() - self._uplinks.streams.active.keys():
             self._peer.drop_path(gone, now)
-        endpoints = self._names.endpoints
-        self._streams.check(endpoints, self._is_up, now)
-        self._rates.sample(self._peer.paths, now)
-        self._resize(now)
+        self._uplinks.check(self._is_up, now)
+        self._fit(now)
         if (retry := self._device.tick(now)) is not None:
             self._look_at = min(self._look_at, retry)
-        self._judge(now)
+        self._condition.judge(self._connected, self._sessions, self._peer, now)
 
     # Links.
-
-    def _tracked(self, interfaces: Sequence[Interface] | None, now: float) -> None:
-        """The tracker has said which interfaces there are."""
-        if interfaces is None:
-            if self._settings.automatic and not self._no_tracker:
-                self.log("warning", f"{self._settings.name}: the tracker does not answer; links stay as they are")
-            self._no_tracker = True
-            return
-        self._no_tracker = False
-        self._interfaces = interfaces
-        self._look(now)
 
     def _is_up(self, number: int) -> bool:
         path = self._peer.paths.get(number)
@@ -302,7 +285,7 @@ class Client(Engine[None]):
         """With nothing known of the server."""
         settings = self._settings
         static = X25519PrivateKey.from_private_bytes(settings.private_key)
-        self._public = noise.public_bytes(static)
+        self._condition.begin(noise.public_bytes(static), now)
         self._sessions = ClientSessions(
             static,
             settings.server_key,
@@ -310,7 +293,6 @@ class Client(Engine[None]):
             psk=settings.preshared_key or NO_PSK,
             ciphers=transport.ciphers(settings.transport, _processor()),
         )
-        self._seen = Seen(now)
         self._asked = 0
         self._last_up = now
         self._new_peer(now)
@@ -323,8 +305,7 @@ class Client(Engine[None]):
 
     def _new_peer(self, now: float) -> None:
         """All counting begins anew."""
-        for name, count in status.figures(self._peer).items():
-            self._totals[name] = self._totals.get(name, 0) + count
+        self._condition.retire(self._peer)
         self._peer = self._make_peer()
         self._valve = Valve(self._peer, now)
         for stream in self._open.values():
@@ -334,54 +315,22 @@ class Client(Engine[None]):
     def _answered(self, answer: Answer, now: float) -> None:
         """The server has told something new."""
         self.log("info", f"{self._settings.name}: keys agreed with the server, {status.cipher_name(answer.cipher)}")
-        self._mtu = self._settings.mtu or min(self._mtu, answer.mtu)
-        self._device.configure(self._addresses(), self._mtu, now)
+        self._fitting.mtu = self._settings.mtu or min(self._fitting.mtu, answer.mtu)
+        self._fitting.configure(self._settings, self._addresses(), now)
 
     def _addresses(self) -> list[str]:
         answer = self._sessions.answer
         return list(self._settings.addresses) or [inner.text(found) for found in (answer.client if answer else ())]
 
-    def _resize(self, now: float) -> None:
-        """The MTU follows the paths, sizes and queue what they carry."""
-        streams, paths = self._streams.active, self._peer.paths
-        sizes = {
-            f"link {stream.link.name}": paths[number].mtu.size
-            for number, stream in streams.items()
-            if number in paths and paths[number].state is State.UP and paths[number].mtu.known
-        }
-        self._narrow = transport.narrow(self._settings.mtu, sizes, self._addresses(), self._settings.transport)
-        self._device.pace(transport.pace([self._peer]))
-        answer = self._sessions.answer
-        if self._settings.mtu is not None or answer is None or (fits := transport.fitting([self._peer])) is None:
-            return
-        if (size := min(fits, answer.mtu)) != self._mtu:
-            self._mtu = size
-            self._device.configure(self._addresses(), size, now)
+    def _fit(self, now: float) -> None:
+        """The device follows the paths."""
+        streams, paths, answer = self._uplinks.streams.active, self._peer.paths, self._sessions.answer
+        named = [(f"link {stream.link.name}", paths[number]) for number, stream in streams.items() if number in paths]
+        self._fitting.follow(self._settings, self._addresses(), named, answer.mtu if answer else None, now)
 
     @property
     def _connected(self) -> bool:
         return self._peer.session is not None and not self._peer.sender.scheduler.empty
-
-    def _judge(self, now: float) -> None:
-        """State and problem, and a line of the log when they change."""
-        problem = client_problem(
-            self._settings,
-            self._public,
-            connected=self._connected,
-            streams=list(self._streams.active.values()),
-            names=self._names,
-            seen=self._seen.of(self._sessions, self._peer, now),
-            tracker_missing=self._settings.automatic and self._no_tracker and self._interfaces is None,
-            now=now,
-        )
-        state = "up" if self._connected else "down" if self._sessions.answer is not None else "connecting"
-        if state != self._state:
-            self.log("notice", f"{self._settings.name} is {state} (was {self._state})")
-            self._state, self._state_since = state, now
-        if problem != self._problem:
-            if problem is not None:
-                self.log("warning", f"{self._settings.name}: {problem}")
-            self._problem = problem
 
     # Settings, status, end.
 
@@ -390,39 +339,18 @@ class Client(Engine[None]):
         settings = self._reload() if self._reload is not None else None
         if settings is None or settings == self._settings:
             return
-        before, self._settings = self._settings, settings
+        before, self._settings, self._uplinks.settings = self._settings, settings, settings
         self._peer.sender.rules = transport.rules(settings.rules)
         if _of_links(before) != _of_links(settings):
             self.log("notice", f"{settings.name}: new settings of more than links: the bond begins anew")
             self._bye(now)
-            self._streams.close()
-            self._streams = Streams(self._streams.mark, settings.ports, self._stream_opened, self._stream_closing)
-            self._names = Names(settings.servers, self._inbox, self._look)
+            self._uplinks.renew(settings)
             self._veil = transport.veil(settings.transport, settings.server_key)
             self._begin(now)
         self._look(now)
 
     def _status(self, now: float) -> dict[str, Any]:
-        settings, answer = self._settings, self._sessions.answer
-        links = {stream.number: (stream.link.name, stream.link.device) for stream in self._streams.active.values()}
-        problem = self._device.complaint(self._problem, *self._narrow)
-        row = status.row(
-            "server",
-            settings.server_key,
-            (self._state, status.epoch(self._state_since, now), problem),
-            answer.cipher if answer else None,
-            [inner.text(found) for found in (answer.server if answer else ())],
-        )
-        counts = {name: count + self._totals.get(name, 0) for name, count in status.figures(self._peer).items()}
-        counts["dropped"] += self._queue.dropped
-        paths = status.path_rows(self._peer, self._rates, links, now)
-        return {
-            **status.base(settings, self._public, self._mtu, self._began, now),
-            "problem": problem,
-            "rejected": self._sessions.rejected,
-            "strangers": 0,
-            "peers": [{**row, **counts, "paths": paths}],
-        }
+        return self._condition.report(self._sessions, self._peer, self._queue.dropped, now)
 
     def _bye(self, now: float) -> None:
         try:
@@ -432,33 +360,11 @@ class Client(Engine[None]):
 
     def _end(self, now: float) -> None:
         self._bye(now)
-        if self._tracker is not None:
-            self._tracker.stop()
-        self._streams.close()
+        self._uplinks.close()
         self._control.close()
         self._signals.close()
         self._device.close()
         self.loop.close()
-
-
-def main(
-    settings: BondClient,
-    surroundings: Surroundings,
-    log: Log,
-    *,
-    control: Path,
-    tracker: Path | None = None,
-    mark: int = 0,
-    reload: Callable[[], BondClient | None] | None = None,
-) -> int:
-    """Run until SIGTERM or SIGINT. The exit code: 1 when it could not begin."""
-    try:
-        client = Client(settings, surroundings, log, control=control, tracker=tracker, mark=mark, reload=reload)
-    except (TunError, OSError) as error:
-        log("error", f"{settings.name}: {error}")
-        return 1
-    client.run()
-    return 0
 
 
 def _of_links(settings: BondClient) -> BondClient:

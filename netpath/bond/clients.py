@@ -54,7 +54,7 @@ class Served:
         """Packets from addresses that are not its own."""
         self.limited = 0
         """Packets beyond its rate, or beyond what waits for it."""
-        self._totals = status.figures(None)
+        self._totals = status.Totals()
         self.queue = FairQueue()
         """What waits for it."""
         self.now = now
@@ -79,8 +79,7 @@ class Served:
 
     def end(self, now: float) -> None:
         """It is not there any more: what it cost is given back, but for its counters."""
-        for name, count in status.figures(self.peer).items():
-            self._totals[name] += count
+        self._totals.add(self.peer)
         self.peer = None
         self.since = now
         self.queue.clear()
@@ -88,8 +87,7 @@ class Served:
     @property
     def figures(self) -> dict[str, int]:
         """Counters since the server began."""
-        counts = status.figures(self.peer)
-        found = {name: count + self._totals[name] for name, count in counts.items()}
+        found = self._totals.of(self.peer)
         found["dropped"] += self.limited + self.spoofed + self.queue.dropped
         return found
 

@@ -23,12 +23,6 @@ def header(first: int, order: int, flow: int, number: int) -> bytes:
     return (first << 72 | order << 48 | flow << 32 | number).to_bytes(HEADER, "big")
 
 
-def read_header(frame: bytes | memoryview) -> tuple[int, int, int, int]:
-    """(type and flags, order, flow, number) of a frame of at least 10 bytes."""
-    value = int.from_bytes(frame[:HEADER], "big")
-    return value >> 72, value >> 48 & 0xFFFFFF, value >> 32 & 0xFFFF, value & 0xFFFFFFFF
-
-
 def flow_of(packet: bytes | memoryview) -> int:
     """16 bits that are the same for all packets of a connection in one direction.
 

@@ -10,24 +10,13 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_interface, ip_network
 
-from netpath.bond.dataframes import HEADER
-from netpath.bond.wire import HEAD, TAG
 from netpath.kernel import netdev, rtnl, sysctl
 from netpath.kernel.netlink import NetlinkError
 
-OVERHEAD = HEAD + TAG + HEADER + 2
-"""Bytes of a datagram beside the inner packet; 2: an unfinished checksum's place."""
-REPAIR = HEADER + 2
-"""Bytes that a repair is longer than what it repairs."""
-LEAST_IPV6 = 1280
-"""RFC 8200, 5. Below, the kernel takes IPv6 from a device, with all its addresses."""
-LEAST_IPV4 = 576
-START = 1280
-"""While no path is known."""
 LARGEST_GSO = 65536
 """Not the 60,000 of one train: a forwarded packet that is larger than the device takes would come in 45 pieces."""
 _AT_ONCE = 0.005
@@ -37,15 +26,6 @@ _WAITING = 0.4
 _SHORTEST, _LONGEST = 128, 1000
 _SEGMENTS = 65535
 _FAIR = "fq_codel"
-
-
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """An MTU of the device."""
-
-    mtu: int
-    problems: tuple[str, ...]
-    """In words, for each path that does not carry the largest packets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +39,6 @@ class Wanted:
     """Bytes a second of all paths together, as far as it is known."""
     routes: tuple[str, ...] = ()
     """Prefixes behind the other end, beside the addresses' own networks."""
-
-
-def fit(configured: int | None, paths: Mapping[str, int], *, ipv6: bool, corrected: bool) -> Fit:
-    """The MTU that lets whole packets go by every path.
-
-    paths: name of each path in use -> bytes of its largest datagram. corrected: there may be repairs.
-    A path that carries less than IPv6 must have (1280), or than what is configured, makes no smaller device: packets
-    that are too large for it are lost while it is in use, and the problem says so.
-    """
-    overhead = OVERHEAD + (REPAIR if corrected else 0)
-    least = LEAST_IPV6 if ipv6 else LEAST_IPV4
-    room = {name: size - overhead for name, size in paths.items()}
-    mtu = max(least, configured if configured is not None else min(room.values(), default=START))
-    problems = []
-    if configured is not None and configured < least:
-        problems.append(f"mtu {configured} is too small for {'IPv6' if ipv6 else 'IPv4'}: {least} is used")
-    for name, size in sorted(room.items()):
-        if size < mtu and configured is not None and mtu == configured:
-            problems.append(f"packets over {size} bytes do not pass {name}: unset `mtu` or make it {size} or less")
-        elif size < mtu:
-            problems.append(
-                f"{name} carries packets of {size} bytes only, and the bond needs {mtu}: larger ones are lost while it "
-                f"is in use; give it a larger MTU or take it out of the bond"
-            )
-    return Fit(mtu, tuple(problems))
 
 
 def limits(rate: float | None, mtu: int) -> tuple[int, int]:
@@ -123,8 +78,6 @@ class Device:
         self._addresses: dict[str, None] = {}
         self._prepared = False
         self._routed = False
-        self.fair = False
-        """Whether there is a fair queue on it (known after the first `apply`)."""
 
     def apply(self, wanted: Wanted) -> list[str]:
         """Bring the device up as wanted; twice changes nothing. What could not be done, in words.
@@ -137,7 +90,8 @@ class Device:
         if not self._prepared:
             netdev.no_link_local(self._index)
             sysctl.isolate(self.name)
-            self.fair = netdev.queueing(self._index) == _FAIR or netdev.set_queueing(self._index, _FAIR)
+            if netdev.queueing(self._index) != _FAIR:
+                netdev.set_queueing(self._index, _FAIR)
             self._prepared = True
         size, queue = limits(wanted.rate, wanted.mtu)
         netdev.change(self._index, netdev.Settings(wanted.mtu, queue, size, _SEGMENTS))

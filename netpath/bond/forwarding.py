@@ -2,7 +2,7 @@
 """What a bond changes on its machine so that packets pass: an nft table of its own; on a server, sysctls as well.
 
 Before anything is changed it is written down in the state directory. What was killed is so taken over by the next bond
-of its name, or cleaned up after. Nothing of others is changed; what they drop is told (`firewalls`).
+of its name. Nothing of others is changed; what they drop is told (`firewalls`).
 """
 
 from __future__ import annotations
@@ -170,21 +170,6 @@ class Forwarding:
             except OSError as error:
                 problems.append(f"{self._state.root} cannot be used: {error}")
             yield
-
-
-def cleanup(state: Path) -> list[str]:
-    """Remove what all bonds of this state directory have left. None of them may be running. Problems, in words."""
-    directory = StateDir(state)
-    problems: list[str] = []
-    if not state.is_dir():
-        return problems
-    try:
-        with _lock(directory), Nft() as nft:
-            for path in sorted(state.glob(_FILE.format("*"))):
-                problems += _withdraw(nft, directory, path.name, _read(directory, path.name))
-    except (NftError, OSError) as error:
-        problems.append(str(error))
-    return problems
 
 
 def _withdraw(nft: Nft, state: StateDir, file: str, record: _Record) -> list[str]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 NO_ECHO = 0xFFFFFFFF
 """`hold` of a heartbeat before the first one of the peer has come."""
-U16, U24, U32, U48 = (1 << 16) - 1, (1 << 24) - 1, (1 << 32) - 1, (1 << 48) - 1
+U16, U32 = (1 << 16) - 1, (1 << 32) - 1
 _HEARTBEAT = struct.Struct(">BIII8s8sIHIIIH")
 _PROBE = struct.Struct(">BH")
 _HOLE = struct.Struct(">HIB")

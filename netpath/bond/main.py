@@ -100,24 +100,30 @@ def _locked(where: Paths, name: str, log: Log) -> int | None:
 
 
 def _run(settings: BondClient | BondServer, loaded: LoadedBonds, where: Paths, log: Log) -> int:
-    from netpath.bond import client, server
+    from netpath.bond.client import Client
+    from netpath.bond.process import run
+    from netpath.bond.server import Server
     from netpath.bond.surroundings import Machine
 
     socket = where.bond_socket(settings.name)
     machine = Machine(settings, where.state_dir, log)
     log("notice", f"{settings.name}: {settings.device}, socket {socket}")
     sys.stderr.flush()
-    if isinstance(settings, BondServer):
-        return server.main(settings, machine, log, control=socket, reload=lambda: _server(where, settings, log))
-    return client.main(
-        settings,
-        machine,
-        log,
-        control=socket,
-        tracker=where.socket,
-        mark=MarkSpace(loaded.mark_mask).default,
-        reload=lambda: _client(where, settings, log),
-    )
+
+    def make() -> Client | Server:
+        if isinstance(settings, BondServer):
+            return Server(settings, machine, log, control=socket, reload=lambda: _server(where, settings, log))
+        return Client(
+            settings,
+            machine,
+            log,
+            control=socket,
+            tracker=where.socket,
+            mark=MarkSpace(loaded.mark_mask).default,
+            reload=lambda: _client(where, settings, log),
+        )
+
+    return run(make, settings.name, log)
 
 
 def _client(where: Paths, before: BondClient, log: Log) -> BondClient | None:

@@ -50,6 +50,24 @@ class Surroundings(Protocol):
         """What is wrong now and can be lived without, in words. From any thread; raises nothing."""
 
 
+class End(Protocol):
+    """Of a bond: client or server."""
+
+    def run(self) -> None:
+        """Until a signal ends it."""
+
+
+def run(make: Callable[[], End], name: str, log: Log) -> int:
+    """Make an end of the bond `name` and run it. The exit code: 1 when it could not begin, which the log tells."""
+    try:
+        end = make()
+    except (TunError, OSError) as error:
+        log("error", f"{name}: {error}")
+        return 1
+    end.run()
+    return 0
+
+
 class Inbox:
     """Functions that other threads want to be called in the loop."""
 

@@ -14,25 +14,23 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from netpath.bond import inner, noise, status, transport, troubles
-from netpath.bond.clients import IDLE_PATH, Served, prefixes, told
+from netpath.bond.clients import IDLE_PATH, Served
 from netpath.bond.control import Control
 from netpath.bond.engine import Engine, Greeting, Place
+from netpath.bond.fitting import MTU, Fitting
 from netpath.bond.frames import Reason, Rekey
 from netpath.bond.handshake import Cipher
-from netpath.bond.inner import Table
 from netpath.bond.limits import Bucket, HandshakeLimits
 from netpath.bond.links import OVERHEAD, listening
 from netpath.bond.loop import Loop
-from netpath.bond.paths import State
 from netpath.bond.peer import Peer
 from netpath.bond.process import Device, Signals, Surroundings
-from netpath.bond.rules import for_peer
+from netpath.bond.roster import Roster
 from netpath.bond.serverside import ServerSessions
 from netpath.bond.session import ExpiredError, Session
 from netpath.bond.sides import Sides
-from netpath.bond.tun import TunError
 from netpath.bond.wire import Kind
-from netpath.bonding import BondPeer, BondServer
+from netpath.bonding import BondServer
 from netpath.tracker.journal import Log
 
 LOOK = 1.0
@@ -44,8 +42,6 @@ LINES = (1.0, 10.0)
 PACKETS = 64
 """That are taken from the device before the sockets have their turn."""
 _VNET = 10
-_OURS = object()
-"""Owner of the server's own inner addresses."""
 
 
 class Server(Engine[Served]):
@@ -68,20 +64,16 @@ class Server(Engine[Served]):
         self._settings = settings
         self._reload = reload
         self._began = now
-        self._mtu = settings.mtu or transport.MTU
         self._sessions = ServerSessions(
             static,
             os.urandom,
             addresses=[inner.parse(address)[0] for address in settings.inner],
-            mtu=self._mtu,
+            mtu=settings.mtu or MTU,
             ciphers=transport.ciphers(settings.transport, "") if settings.transport.ciphers else tuple(Cipher),
         )
         self._limits = HandshakeLimits(now)
         self._lines = Bucket(*LINES, now)
-        self._served: dict[bytes, Served] = {}
-        """By public key."""
         self._sides = Sides()
-        self._table: Table[object] = Table(())
         self._touched: dict[int, Served] = {}
         """Whose datagrams the batch had."""
         self._alarms: list[tuple[float, int, Served]] = []
@@ -89,11 +81,10 @@ class Server(Engine[Served]):
         self._order = itertools.count()
         self._look_at = now
         self._problem: str | None = None
-        self._narrow: list[str] = []
         self._stranger: tuple[float, str] | None = None
-        self._unroutable = 0
-        """Packets for nobody that is there."""
         self._device = Device(settings.device, self.loop, log, surroundings, self._pump)
+        self._fitting = Fitting(self._device, settings.mtu)
+        self._roster = Roster(settings, self._sessions, self._device.write)
         self._signals = Signals(self.loop, self._hang_up)
         self._configure(settings, now)
         for link in listening(settings.addresses, settings.port, settings.ports):
@@ -112,7 +103,7 @@ class Server(Engine[Served]):
 
     def _session_of(self, number: int, now: float) -> tuple[Served, Session] | None:
         found = self._sessions.of(number, now)
-        return None if found is None else (self._served[found[0].client.public], found[1])
+        return None if found is None else (self._roster.clients[found[0].client.public], found[1])
 
     def _opened(
         self, found: tuple[Served, Session], path: int, plaintexts: list[bytes], place: Place | None, now: float
@@ -171,16 +162,15 @@ class Server(Engine[Served]):
         run = served.standing.run
         self._sessions.authentic(served.standing, session, now)
         if served.peer is None or served.standing.run != run:
-            count = sum(other.peer is not None for other in self._served.values())
-            if served.peer is None and count >= self._settings.max_clients:
+            if served.peer is None and len(self._roster.present) >= self._settings.max_clients:
                 self.seldom("warning", f"{served.settings.name} is one client more than max_clients allows", now)
                 self._sessions.renew(served.standing)
                 return
             again = "has begun anew" if served.peer is not None else "is here"
             served.begin(os.urandom, self._settings.transport, self._settings.heartbeat, now)
-            self._rule(served)
+            self._roster.rule(served)
             self.log("notice", f"client {served.settings.name} {again}")
-            assert served.peer is not None
+        assert served.peer is not None
         served.peer.use(session)
         if served.changed is not None and session.born > served.changed:
             served.changed = None
@@ -190,15 +180,15 @@ class Server(Engine[Served]):
     # What goes out.
 
     def _pump(self, now: float) -> None:
-        read, owner = self._device.read, self._table.owner
+        read, owner = self._device.read, self._roster.table.owner
         for _ in range(PACKETS):
             buffer = read(now)
             if buffer is None:
                 return
             served = owner(inner.destination(buffer[_VNET:]))
             if not isinstance(served, Served) or served.peer is None:
-                self._unroutable += 1
-            elif served.queue or served.opens(now) > now:
+                continue  # for nobody that is there
+            if served.queue or served.opens(now) > now:
                 served.wait(bytes(buffer))
                 self._alarm(served, max(now, served.opens(now)))
             else:
@@ -257,7 +247,7 @@ class Server(Engine[Served]):
     def _look(self, now: float) -> None:
         """What is looked at once a second."""
         self._look_at = now + LOOK
-        for served in self._served.values():
+        for served in self._roster:
             peer = served.peer
             if served.unconfirmed(now):
                 self.log("warning", f"client {served.settings.name}: {served.problem}")
@@ -271,27 +261,21 @@ class Server(Engine[Served]):
             for path in list(peer.paths.values()):
                 if now - path.heard > IDLE_PATH:
                     peer.drop_path(path.number, now)
-        self._resize(now)
+        self._fit(now)
         if (retry := self._device.tick(now)) is not None:
             self._look_at = min(self._look_at, retry)
         recent = self._stranger is not None and now - self._stranger[0] < 300.0
         self._problem = self._stranger[1] if recent and self._stranger else None
 
-    def _resize(self, now: float) -> None:
+    def _fit(self, now: float) -> None:
         """The MTU is what every client's paths take; sizes and queue follow what all of them carry."""
-        there = [(served.settings.name, served.peer) for served in self._served.values() if served.peer is not None]
-        peers = [peer for _, peer in there]
-        sizes = {
-            f"a path of {name}": path.mtu.size
-            for name, peer in there
-            for path in peer.paths.values()
-            if path.state is State.UP and path.mtu.known
-        }
-        self._narrow = transport.narrow(self._settings.mtu, sizes, self._settings.inner, self._settings.transport)
-        self._device.pace(transport.pace(peers))
-        if self._settings.mtu is None and (fits := transport.fitting(peers)) is not None:
-            self._mtu = min(fits, transport.MTU)
-        self._device.configure(self._settings.inner, self._mtu, now, self._settings)
+        named = [
+            (f"a path of {served.settings.name}", path)
+            for served in self._roster
+            if served.peer is not None
+            for path in served.peer.paths.values()
+        ]
+        self._fitting.follow(self._settings, self._settings.inner, named, MTU, now)
 
     def _left(self, served: Served, why: str, now: float) -> None:
         """A client is not there any more: nothing of it stays but its place."""
@@ -303,52 +287,16 @@ class Server(Engine[Served]):
     # Settings.
 
     def _configure(self, settings: BondServer, now: float) -> None:
-        """The clients of these settings; those that stay are not disturbed."""
-        wanted = {client.public_key: client for client in settings.clients}
-        self._dismiss(wanted, now)
-        self._sessions.configure({public: told(client) for public, client in wanted.items()})
-        before, self._served = self._served, {}
-        for standing in self._sessions.standings():
-            client = wanted[standing.client.public]
-            served = before.get(client.public_key)
-            if served is None or served.standing is not standing:
-                served = Served(client, standing, self._owner, self._device.write, now)
-            elif served.settings != client:
-                addresses = served.settings.addresses != client.addresses
-                served.configure(client, now)
-                if addresses and served.peer is not None:
-                    served.changed = now
-                    self._alarm(served, now)
-            served.forward = settings.forward
-            self._served[client.public_key] = served
-        entries: list[tuple[str, object]] = [(inner.host(address), _OURS) for address in settings.inner]
-        for served in self._served.values():
-            entries += [(prefix, served) for prefix in prefixes(served.settings)]
-        self._table = Table(entries)
-        self._settings = settings
-        for served in self._served.values():
-            self._rule(served)
-        self._device.configure(settings.inner, self._mtu, now, settings)
-
-    def _dismiss(self, wanted: dict[bytes, BondPeer], now: float) -> None:
-        """Tell those that are not wanted any more."""
-        for public, served in self._served.items():
-            client = wanted.get(public)
-            if client is not None and client.preshared_key == served.settings.preshared_key:
-                continue
+        """Follow these settings; clients that stay are not disturbed."""
+        for served in self._roster.strays(settings):
             if served.peer is not None:
                 self._bye(served.peer, Reason.REFUSED, now)
                 self.log("notice", f"client {served.settings.name} is not in the configuration any more")
             served.end(now)
-
-    def _rule(self, served: Served) -> None:
-        """Its flows go by the rules of now."""
-        if served.peer is not None:
-            chosen = for_peer(self._settings.rules, served.settings.name)
-            served.peer.sender.rules = transport.rules(chosen)
-
-    def _owner(self, address: bytes) -> object:
-        return self._table.owner(address)
+        for served in self._roster.configure(settings, now):
+            self._alarm(served, now)
+        self._settings = settings
+        self._fitting.configure(settings, settings.inner, now)
 
     def _hang_up(self, now: float) -> None:
         """SIGHUP."""
@@ -360,17 +308,18 @@ class Server(Engine[Served]):
                 "error", f"{settings.name}: device, addresses, ports, keys and transport need a restart: unchanged"
             )
             return
+        self._sessions.mtu = settings.mtu or MTU
         self._configure(settings, now)
 
     # Status and end.
 
     def _status(self, now: float) -> dict[str, Any]:
         return {
-            **status.base(self._settings, self._public, self._mtu, self._began, now),
-            "problem": self._device.complaint(self._problem, *self._narrow),
+            **status.base(self._settings, self._public, self._fitting.mtu, self._began, now),
+            "problem": self._device.complaint(self._problem, *self._fitting.narrow),
             "rejected": self._sessions.rejected + self._limits.refused,
             "strangers": self._sessions.strangers,
-            "peers": [served.row(self._sides, now) for served in self._served.values()],
+            "peers": [served.row(self._sides, now) for served in self._roster],
         }
 
     def _bye(self, peer: Peer, reason: Reason, now: float) -> None:
@@ -380,31 +329,13 @@ class Server(Engine[Served]):
             self.log("debug", "the keys are too old to take leave")
 
     def _end(self, now: float) -> None:
-        for served in self._served.values():
+        for served in self._roster:
             if served.peer is not None:
                 self._bye(served.peer, Reason.END, now)
         self._control.close()
         self._signals.close()
         self._device.close()
         self.loop.close()
-
-
-def main(
-    settings: BondServer,
-    surroundings: Surroundings,
-    log: Log,
-    *,
-    control: Path,
-    reload: Callable[[], BondServer | None] | None = None,
-) -> int:
-    """Run until SIGTERM or SIGINT. The exit code: 1 when it could not begin."""
-    try:
-        server = Server(settings, surroundings, log, control=control, reload=reload)
-    except (TunError, OSError) as error:
-        log("error", f"{settings.name}: {error}")
-        return 1
-    server.run()
-    return 0
 
 
 def _fixed(settings: BondServer) -> Sequence[object]:

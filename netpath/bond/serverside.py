@@ -85,7 +85,8 @@ class ServerSessions:
         self._random = random
         self.run = random(8)
         self._addresses = tuple(addresses)
-        self._mtu = mtu
+        self.mtu = mtu
+        """That clients are told from now on."""
         self._ciphers = tuple(ciphers)
         self._standings: dict[bytes, Standing] = {}
         self._sessions: dict[int, tuple[Standing, Session]] = {}
@@ -135,7 +136,7 @@ class ServerSessions:
             cipher=cipher,
             run=standing.own_run or self.run,
             streams=min(client.streams, offer.streams),
-            mtu=self._mtu,
+            mtu=self.mtu,
             client=client.addresses,
             server=self._addresses,
         )

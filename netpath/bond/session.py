@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 from netpath.bond.handshake import Cipher, Keys
 from netpath.bond.replay import ReplayWindow
-from netpath.bond.wire import COUNTERS, HEAD, LEAST, PATHS, Kind, pack_head, unpack_head
+from netpath.bond.wire import COUNTERS, HEAD, LEAST, PATHS, Kind, pack_head
 
 REKEY_TIME = 120.0
 SEND_TIME = 180.0
@@ -46,8 +46,6 @@ class Session:
         self.born = now
         self.confirmed = False
         """Whether the peer has shown that it has the keys too."""
-        self.advanced = False
-        """Whether the last datagram that was opened had a higher counter than all of its path before."""
         self.datagrams = 0
         """Sealed, of all paths."""
         self.bytes = 0
@@ -83,25 +81,6 @@ class Session:
         buffers[::2] = heads
         buffers[1::2] = map(self._seal, heads, plaintexts, repeat(None))
         return buffers
-
-    def open(self, datagram: bytes | memoryview, now: float) -> bytes | None:
-        """The plaintext; None for what is not authentic, was here before, or comes after the keys' time."""
-        path, counter = unpack_head(datagram)[2:]
-        window = self._windows.get(path)
-        if (window is not None and not window.fresh(counter)) or now - self.born > OPEN_TIME:
-            return None
-        if len(datagram) < LEAST or (window is None and len(self._windows) >= MOST_PATHS):
-            return None
-        try:
-            plaintext = self._open(datagram[:HEAD], datagram[HEAD:], None)
-        except InvalidTag:
-            return None
-        if window is None:  # only now: numbers of paths that a stranger invents must not fill the memory
-            window = self._windows[path] = ReplayWindow()
-        self.advanced = counter > window.highest
-        window.enter(counter)
-        self.confirmed = True
-        return plaintext
 
     def open_all(
         self, data: memoryview, segment: int, at: int, first: int, now: float

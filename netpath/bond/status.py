@@ -93,6 +93,22 @@ def figures(peer: Peer | None) -> dict[str, int]:
     }
 
 
+class Totals:
+    """Counters of one far end, over all its peers: with a new session there may be a new one."""
+
+    def __init__(self) -> None:
+        self._counts = figures(None)
+
+    def add(self, peer: Peer | None) -> None:
+        """It is no more."""
+        for name, count in figures(peer).items():
+            self._counts[name] += count
+
+    def of(self, peer: Peer | None) -> dict[str, int]:
+        """With those of the peer of now."""
+        return {name: count + self._counts[name] for name, count in figures(peer).items()}
+
+
 def path_rows(
     peer: Peer, rates: Rates, names: Mapping[int, tuple[str, str | None]], now: float
 ) -> list[dict[str, Any]]:

@@ -8,7 +8,6 @@ from typing import Protocol
 
 from netpath.bond import status
 from netpath.bond.clientside import ClientSessions
-from netpath.bond.peer import Peer
 from netpath.bond.streams import Endpoint, Stream
 from netpath.bonding import BondClient
 
@@ -34,8 +33,8 @@ class Seen:
         """Responses that other keys have made."""
         self._before = 0
 
-    def of(self, sessions: ClientSessions, peer: Peer, now: float) -> Seen:
-        if peer.session is not None and not peer.sender.scheduler.empty:
+    def of(self, connected: bool, sessions: ClientSessions, now: float) -> Seen:
+        if connected:
             self.since, self._before = now, sessions.mismatched
         self.mismatched = sessions.mismatched - self._before
         return self

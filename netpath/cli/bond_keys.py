@@ -11,9 +11,9 @@ from pathlib import Path
 
 from netpath.cli.context import Context
 from netpath.cli.errors import OK, CommandError, UsageError
+from netpath.config.kinds_bond import KEY_BYTES
 
 INSTALL = "apk add netpath-bond, opkg install netpath-bond, or elsewhere pip install 'netpath[bond]'"
-_KEY_BYTES = 32
 
 
 def need_package() -> None:
@@ -26,7 +26,7 @@ def genkey(context: Context) -> int:
     """A private key on standard output; with the name of a bond or a file, kept there, and its public key is said."""
     options = context.options
     if options.name is None and options.output is None:
-        return _say_key(context, "private_key", os.urandom(_KEY_BYTES))
+        return _say_key(context, "private_key", os.urandom(KEY_BYTES))
     need_package()
     path: Path | None
     if options.output is not None:
@@ -37,7 +37,7 @@ def genkey(context: Context) -> int:
     made = key is None
     if key is None:
         assert path is not None  # else there is a key
-        key = os.urandom(_KEY_BYTES)
+        key = os.urandom(KEY_BYTES)
         _write_key(path, key)
     public = text_of(public_of(key))
     if context.json:
@@ -51,7 +51,7 @@ def genkey(context: Context) -> int:
 
 def genpsk(context: Context) -> int:
     """A preshared key on standard output, or in a new file."""
-    key = os.urandom(_KEY_BYTES)
+    key = os.urandom(KEY_BYTES)
     if context.options.output is None:
         return _say_key(context, "preshared_key", key)
     path = Path(context.options.output)

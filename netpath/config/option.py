@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from netpath.config.kinds import Kind
+from netpath.config.kinds import CHOICE, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,19 @@ class Option:
         """Every name it goes by, the native one first."""
         found = (self.name, *((self.mwan3,) if self.mwan3 else ()), *self.aliases)
         return tuple(dict.fromkeys(found))
+
+
+def log_level(help_text: str, mwan3: str | None = None) -> Option:
+    """Of any program of NetPath's."""
+    return Option(
+        "loglevel",
+        CHOICE,
+        "notice",
+        help_text,
+        mwan3,
+        choices=("emerg", "alert", "crit", "error", "warning", "notice", "info", "debug"),
+        spellings={"err": "error", "warn": "warning"},
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netpath.config import kinds
-from netpath.config.option import Option, SectionKind
+from netpath.config.option import Option, SectionKind, log_level
 from netpath.config.schema_bond import BOND_SECTIONS
 from netpath.config.schema_monitor import MONITOR_SECTIONS
 from netpath.config.values import PROTOCOLS
@@ -52,15 +52,7 @@ GLOBALS = SectionKind(
             default_note="main only",
         ),
         Option("logging", kinds.BOOL, "0", "Let rules with `logging` write to the kernel log.", "logging"),
-        Option(
-            "loglevel",
-            kinds.CHOICE,
-            "notice",
-            "How much NetPath itself logs.",
-            "loglevel",
-            choices=("emerg", "alert", "crit", "error", "warning", "notice", "info", "debug"),
-            spellings={"err": "error", "warn": "warning"},
-        ),
+        log_level("How much NetPath itself logs.", "loglevel"),
         Option(
             "dns_failover",
             kinds.BOOL,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from netpath.config import kinds
 from netpath.config import kinds_bond as own
 from netpath.config import kinds_monitor as plain
-from netpath.config.option import Option, SectionKind
+from netpath.config.option import Option, SectionKind, log_level
 
 ROLES = ("client", "server")
 _MODES = ("aggregate", "low-latency", "redundant")
@@ -193,14 +193,7 @@ BOND = SectionKind(
             default_note="`netpath_bond_NAME`",
         ),
         Option("max_clients", kinds.WHOLE, "64", "server: clients at the same time.", low=1, high=1000),
-        Option(
-            "loglevel",
-            kinds.CHOICE,
-            "notice",
-            "How much it logs.",
-            choices=("emerg", "alert", "crit", "error", "warning", "notice", "info", "debug"),
-            spellings={"err": "error", "warn": "warning"},
-        ),
+        log_level("How much it logs."),
     ),
 )
 

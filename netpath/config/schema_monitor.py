@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from netpath.config import kinds
 from netpath.config import kinds_monitor as own
-from netpath.config.option import Option, SectionKind
+from netpath.config.option import Option, SectionKind, log_level
 
 _DAY = 86400.0
 _PRESETS = ("fast", "default", "slow", "infinite")
@@ -23,14 +23,7 @@ MONITOR = SectionKind(
     "`netpath monitor` (docs/monitor.md). The tracker does not read this.",
     (
         Option("enabled", kinds.BOOL, "0", "Whether the monitor does anything."),
-        Option(
-            "loglevel",
-            kinds.CHOICE,
-            "notice",
-            "How much the monitor logs; info has the health of all parts once a minute.",
-            choices=("emerg", "alert", "crit", "error", "warning", "notice", "info", "debug"),
-            spellings={"err": "error", "warn": "warning"},
-        ),
+        log_level("How much the monitor logs; info has the health of all parts once a minute."),
         Option(
             "listen_address",
             own.OWN_ADDRESSES,

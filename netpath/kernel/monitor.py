@@ -64,8 +64,6 @@ class LinkEvent:
     carrier: bool = False
     """Links only: see `rtnl.Link.carrier`."""
     removed: bool = False
-    default_route: bool = False
-    """Routes only: a default route of main."""
     ours: bool = False
     """Something of ours was removed: by ourselves, or by somebody who flushes what is not his."""
 
@@ -112,7 +110,6 @@ def _decode_route(kind: int, body: memoryview) -> LinkEvent:
         route.oif,
         _name(route.oif),
         removed=kind == rtnl.RTM_DELROUTE,
-        default_route=route.dst == "default" and route.table == MAIN_TABLE,
         ours=route.protocol == PROTOCOL_OURS,
     )
 

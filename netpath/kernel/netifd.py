@@ -16,6 +16,8 @@ from netpath.kernel import ubus
 
 REQUEST = ("-t", "5", "call", "network.interface", "dump")
 """Arguments of `ubus`; it gives up after 5 s."""
+LIMIT = 10.0
+"""Seconds until `ubus` itself is given up: that of a bus which takes calls and answers none waits for ever."""
 _DIGIT = {"ipv4": "4", "ipv6": "6"}
 
 
@@ -51,7 +53,10 @@ def read() -> Dump:
     command = ubus.command(*REQUEST)
     if command is None:
         return {}
-    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=10)
+    try:
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        return {}  # as `ubus` itself gives up: what needs netifd is down until it answers
     return parse(result.stdout) if result.returncode == 0 else {}
 
 

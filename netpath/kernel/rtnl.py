@@ -29,12 +29,12 @@ PROTOCOL_OURS = 78
 """rtm_protocol and FRA_PROTOCOL of all that NetPath adds; unassigned in iproute2's rt_protos."""
 PROTOCOL_KERNEL, PROTOCOL_BOOT, PROTOCOL_STATIC, PROTOCOL_RA, PROTOCOL_DHCP = 2, 3, 4, 9, 16
 
-IFF_UP, IFF_BROADCAST, IFF_LOOPBACK, IFF_POINTOPOINT, IFF_RUNNING, IFF_NOARP = 0x1, 0x2, 0x8, 0x10, 0x40, 0x80
+IFF_UP, IFF_LOOPBACK, IFF_POINTOPOINT, IFF_RUNNING, IFF_NOARP = 0x1, 0x8, 0x10, 0x40, 0x80
 IFF_LOWER_UP = 0x10000
 _CARRIER = IFF_RUNNING | IFF_LOWER_UP
 
 SCOPE_GLOBAL, SCOPE_LINK = 0, 253
-ROUTE_UNICAST, ROUTE_BLACKHOLE, ROUTE_UNREACHABLE = 1, 6, 7
+ROUTE_UNICAST = 1
 RULE_INVERT = 0x2
 
 IFINFO = Struct("=BxHiII")
@@ -47,7 +47,7 @@ RULEMSG = RTMSG
 """struct fib_rule_hdr: family, dst length, src length, tos, table, two reserved, action, flags."""
 _NEXTHOP = Struct("=HBBI")
 
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_EXT_MASK = 1, 3, 10, 18, 29
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_LINKINFO, _IFLA_EXT_MASK = 1, 3, 18, 29
 _IFLA_INFO_KIND = 1
 _RTEXT_FILTER_SKIP_STATS = 0x8
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
@@ -76,8 +76,6 @@ class Link:
     """Driver kind such as "vlan", "veth", "wireguard"; empty for hardware."""
     mac: str
     """Link layer address, lower case with colons; empty when it has none."""
-    master: int
-    """Index of the bridge, bond or VRF; 0: none."""
     point_to_point: bool
     """Needs no next hop: point-to-point, loopback, or without neighbour resolution (PPP, WireGuard, tun)."""
 
@@ -234,7 +232,6 @@ def decode_link(kind: int, data: memoryview) -> Link | None:
         carrier=running and flags & _CARRIER == _CARRIER,
         kind=to_text(info[_IFLA_INFO_KIND]) if _IFLA_INFO_KIND in info else "",
         mac=bytes(found[_IFLA_ADDRESS]).hex(":") if _IFLA_ADDRESS in found else "",
-        master=to_u32(found[_IFLA_MASTER]) if _IFLA_MASTER in found else 0,
         point_to_point=bool(flags & (IFF_POINTOPOINT | IFF_NOARP | IFF_LOOPBACK)),
     )
 

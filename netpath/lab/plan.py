@@ -39,7 +39,6 @@ class Lan:
 
     device: str
     mac: str
-    prefix4: str
     prefix6: str
     first4: int
     """Last octet of the router; the first client has the next one."""
@@ -54,8 +53,8 @@ class Lan:
         return f"{self.prefix6.removesuffix('/64')}{number + 1:x}"
 
 
-LAN = Lan("lan", LAN_MAC, "192.0.2.0/25", "2001:db8:1::/64", 1)
-GUEST = Lan("guest", GUEST_MAC, "192.0.2.128/25", "2001:db8:1:1::/64", 129)
+LAN = Lan("lan", LAN_MAC, "2001:db8:1::/64", 1)
+GUEST = Lan("guest", GUEST_MAC, "2001:db8:1:1::/64", 129)
 
 
 @dataclass(frozen=True, slots=True)

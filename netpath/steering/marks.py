@@ -70,11 +70,6 @@ class MarkSpace:
             raise ValueError(f"uplink id {uplink} does not fit mark_mask {self.mask:#x} (1..{self.capacity})")
         return uplink << self.shift
 
-    def id_of(self, mark: int) -> int | None:
-        """The uplink id in `mark`, whatever its other bits; None for undecided and special values."""
-        uplink = (mark & self.mask) >> self.shift
-        return uplink if 1 <= uplink <= self.capacity else None
-
 
 def assign_ids(names: Sequence[str], previous: Mapping[str, int], capacity: int) -> dict[str, int]:
     """An id in 1..capacity for each of `names`; names with an id in `previous` keep it.

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from netpath.bond import client, server
-from netpath.bond.process import SetupError
+from netpath.bond.client import Client
+from netpath.bond.process import SetupError, run
+from netpath.bond.server import Server
 from netpath.bonding import BondClient, BondServer
 from netpath.tracker.journal import Log
 
@@ -63,9 +64,12 @@ def main() -> int:
     def again() -> Any:
         return load()[0]
 
-    if isinstance(settings, BondClient):
-        return client.main(settings, IpCommands(), log, control=control, reload=again, **options)
-    return server.main(settings, IpCommands(), log, control=control, reload=again)
+    def make() -> Client | Server:
+        if isinstance(settings, BondClient):
+            return Client(settings, IpCommands(), log, control=control, reload=again, **options)
+        return Server(settings, IpCommands(), log, control=control, reload=again)
+
+    return run(make, settings.name, log)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -19,21 +18,6 @@ SIZE = 1000
 _UDP = RangeSpec(((17, 17),))
 TO = BondRule("calls", BondMode.REDUNDANT, 2, proto=_UDP, dest_port=RangeSpec(((CHOSEN, CHOSEN),)))
 BACK = BondRule("calls", BondMode.REDUNDANT, 2, ("home",), proto=_UDP, src_port=RangeSpec(((CHOSEN, CHOSEN),)))
-
-
-@pytest.fixture(scope="module")
-def built() -> Iterator[World]:
-    with World() as world:
-        yield world
-
-
-@pytest.fixture
-def world(built: World) -> Iterator[World]:
-    yield built
-    built.stop()
-    for device in ("w0", "w1"):
-        if f"cut_{device}" in built.home.tables():
-            built.mend(device)
 
 
 def drain(sock: socket.socket, found: list[int]) -> None:

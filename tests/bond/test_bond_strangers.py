@@ -33,18 +33,6 @@ ONE = (LinkSpec("one", "w0", None, 1, None),)
 _UDP = 17
 
 
-@pytest.fixture(scope="module")
-def built() -> Iterator[World]:
-    with World() as world:
-        yield world
-
-
-@pytest.fixture
-def world(built: World) -> Iterator[World]:
-    yield built
-    built.stop()
-
-
 class Tap:
     """What goes over w0, seen from the far end."""
 

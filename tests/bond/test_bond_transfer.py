@@ -7,7 +7,6 @@ import json
 import re
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -16,21 +15,6 @@ from netpath.bonding import BondMode, LinkSpec
 from tests.bond.bondlab import INNER, INNER6, PLAIN, PORT, Transfer, World, client_settings, up
 
 MEGABYTE = 1_000_000
-
-
-@pytest.fixture(scope="module")
-def built() -> Iterator[World]:
-    with World() as world:
-        yield world
-
-
-@pytest.fixture
-def world(built: World) -> Iterator[World]:
-    yield built
-    built.stop()
-    for device in ("w0", "w1"):
-        if f"cut_{device}" in built.home.tables():
-            built.mend(device)
 
 
 def test_pings_and_a_transfer_through_all_paths(world: World) -> None:

@@ -14,7 +14,7 @@ from bench.bondfuzz import NOW, Server, bounded, right_mac
 from bench.bondsim import opened, stream_packet
 from netpath.bond import handshake, inner
 from netpath.bond.assemble import STREAMS, Assembler
-from netpath.bond.dataframes import FLOWS, HEADER, ORDERS, SLICE, flow_of, header, read_header
+from netpath.bond.dataframes import FLOWS, HEADER, ORDERS, SLICE, flow_of, header
 from netpath.bond.dataframes import HEAD as HEAD_FLAG
 from netpath.bond.fec import CODEC
 from netpath.bond.fec.groups import ACTIVE, GROUPS, HELD, Decoder
@@ -134,11 +134,15 @@ def repairs(data: bytes) -> None:
             with suppress(FrameError):
                 decoder.passed(decoder.repair(frame, now))
         elif len(frame) > HEADER:
-            decoder.add(read_header(frame)[3], frame)
+            decoder.add(_number(frame), frame)
         for found in decoder.due(now):
-            assert len(found.frame) > HEADER and read_header(found.frame)[3] == found.number
+            assert len(found.frame) > HEADER and _number(found.frame) == found.number
         assert len(decoder._groups) <= GROUPS and 0 <= decoder._held <= HELD
         assert len(decoder._new) + len(decoder._old) <= 2 * ACTIVE
+
+
+def _number(frame: bytes | memoryview) -> int:
+    return int.from_bytes(frame[HEADER - 4 : HEADER], "big")
 
 
 def slices(data: bytes) -> None:

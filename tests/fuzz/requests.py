@@ -15,7 +15,7 @@ from typing import Any, NoReturn, cast
 
 from netpath.bond.control import LINE_LIMIT as BOND_LINE_LIMIT
 from netpath.bond.control import PENDING, Control
-from netpath.cli import bond_text, figures, monitor, reports, state, watch
+from netpath.cli import bond_text, monitor, state, watch
 from netpath.cli.client import Client
 from netpath.cli.errors import CommandError
 from netpath.cli.text import PLAIN, clean_reply
@@ -30,6 +30,7 @@ from netpath.tracker.verbs import Verbs
 from netpath.worker import explain
 from netpath.worker import reports as workers_reports
 from tests.fuzz.draw import Draw
+from tests.unit.cli.test_hostile import RENDERERS as OF_THE_TRACKER
 
 PLUGIN = Path(__file__).parents[2] / "files/usr/libexec/rpcd/netpath"
 BOND_NAMES = {**MONITOR_METHODS, "bond": {"name": "text"}, "bond_genkey": {"name": "text"}}
@@ -274,19 +275,7 @@ def bond_socket(data: bytes) -> None:
 
 
 RENDERERS = (
-    state.render_interfaces,
-    state.render_policies,
-    state.render_rules,
-    state.render_connected,
-    figures.render_metrics,
-    figures.render_history,
-    figures.render_samples,
-    figures.render_events,
-    reports.render_explain,
-    reports.render_diag,
-    reports.render_internal,
-    reports.render_problems,
-    reports.render_version,
+    *OF_THE_TRACKER,
     monitor.render_monitor,
     bond_text.render_bonds,
 )

@@ -14,7 +14,7 @@ import pytest
 
 from netpath.bond import surroundings
 from netpath.bond.device import limits
-from netpath.bond.forwarding import Forwarding, cleanup
+from netpath.bond.forwarding import Forwarding
 from netpath.bond.surroundings import Machine
 from netpath.bond.tun import Tun
 from netpath.bonding import BondServer
@@ -119,17 +119,6 @@ def test_a_killed_servers_leftovers_are_taken_over(machine: World, tmp_path: Pat
     forwarding.close()
     assert machine.run("nft", "list", "tables") == ""
     assert values() == before
-
-
-def test_or_cleaned_up(machine: World, tmp_path: Path) -> None:
-    before = values()
-    for name in ("home", "office: 2"):
-        Forwarding(name, tmp_path).apply(server(table=f"t{len(name)}"), 1400)
-    assert cleanup(tmp_path) == []
-    assert machine.run("nft", "list", "tables") == ""
-    assert values() == before
-    assert cleanup(tmp_path) == []
-    assert cleanup(tmp_path / "never") == []
 
 
 @pytest.mark.parametrize("first_goes_first", [True, False])

@@ -27,7 +27,6 @@ def test_links_are_those_of_ip(world: World) -> None:
         assert link.kind == shown[name].get("linkinfo", {}).get("info_kind", "")
         assert link.up == ("UP" in shown[name]["flags"])
         assert link.carrier == (shown[name]["operstate"] in ("UP", "UNKNOWN"))
-    assert found["far1"].master == found["br0"].index
     assert (found["wan2"].up, found["wan2"].carrier) == (True, False)
     assert found["wan1"].carrier
     assert found["lo"].point_to_point and not found["wan1"].point_to_point

@@ -20,6 +20,14 @@ from tests.packages.ipk import Ipk
 
 HOME = "/cgi-bin/luci"
 OVERVIEW = "admin/network/netpath/overview"
+NOTICES = "[data-part=notices]"
+PHONE = 390
+"""Pixels."""
+FITS = f"document.scrollingElement.scrollWidth <= {PHONE}"
+"""Once the style sheet has come too."""
+NONE = "\N{EN DASH}"
+"""What stands for a figure that nobody has."""
+HOSTILE = "<img src=x onerror='window.hurt=1'>" + "<b>word</b> " * 60
 PASSWORDS = {"root": "netpath", READER: "reader"}
 START_SECONDS = 60.0
 

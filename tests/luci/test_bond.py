@@ -13,18 +13,11 @@ import pytest
 from netpath.lab.namespace import wait_until
 from netpath.lab.web import READER
 from tests.luci.fake_bond import KEYS, FakeBond, down, path, peer
-from tests.luci.places import Place, StandIn
+from tests.luci.places import FITS, HOSTILE, NONE, NOTICES, PHONE, Place, StandIn
 
 pytestmark = pytest.mark.lab
 
 PAGE = "admin/network/netpath/bonding/live"
-NOTICES = "[data-part=notices]"
-PHONE = 390
-FITS = f"document.scrollingElement.scrollWidth <= {PHONE}"
-"""Once the style sheet has come too."""
-NONE = "\N{EN DASH}"
-"""What stands for a figure that nobody has."""
-HOSTILE = "<img src=x onerror='window.hurt=1'>" + "<b>word</b> " * 60
 
 
 @pytest.fixture

@@ -16,16 +16,11 @@ import pytest
 from netpath.lab.namespace import wait_until
 from netpath.lab.web import READER
 from tests.luci.fake_monitor import NOTHING, FakeMonitor, failing, health, source
-from tests.luci.places import Place, RealLuci, StandIn
+from tests.luci.places import FITS, HOSTILE, NONE, NOTICES, PHONE, Place, RealLuci, StandIn
 
 pytestmark = pytest.mark.lab
 
 PAGE = "admin/network/netpath/monitor/live"
-NOTICES = "[data-part=notices]"
-PHONE = 390
-NONE = "\N{EN DASH}"
-"""What stands for a figure that nobody has."""
-HOSTILE = "<img src=x onerror='window.hurt=1'>" + "<b>word</b> " * 60
 
 
 @pytest.fixture
@@ -201,7 +196,7 @@ def test_many_of_everything_fits_a_phone(place: Place, monitor: FakeMonitor) -> 
     place.browser.wait("document.querySelectorAll('[data-source]').length == 40")
     assert place.browser.count("[data-client]") == 32
     assert place.browser.count("[data-service=notify]") == 8
-    assert place.browser.evaluate("document.scrollingElement.scrollWidth") <= PHONE
+    assert place.browser.evaluate(FITS)
     # Those that work are short until their details are asked for.
     working = f"{card('n' * 60 + '1', 'healthy')} .np-details"
     place.browser.wait(f"!document.querySelector('{working}').checkVisibility()")

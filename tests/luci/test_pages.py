@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import pytest
 
 from netpath.lab.web import READER
-from tests.luci.places import OVERVIEW, Place, StandIn, wait_status
+from tests.luci.places import FITS, OVERVIEW, PHONE, Place, StandIn, wait_status
 
 pytestmark = pytest.mark.lab
 
-PHONE = 390
 HOME = "admin/network/netpath"
 
 
@@ -53,7 +52,7 @@ def test_a_page_opens_without_errors_and_fits_a_phone(place: Place, page: Page, 
     place.browser.wait_for(page.landmark)
     assert place.browser.problems() == []
     if page.path.startswith("admin/network/netpath"):  # others have parts of others
-        assert place.browser.evaluate("document.scrollingElement.scrollWidth") <= PHONE
+        assert place.browser.evaluate(FITS)
 
 
 def test_explain_answers_the_question_in_its_address(place: Place) -> None:

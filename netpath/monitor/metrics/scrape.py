@@ -70,11 +70,6 @@ DURATION = gauge("netpath_scrape_duration_seconds", "What it took to read and so
 FAMILIES = (SUCCESS, DURATION)
 
 
-def all_families() -> tuple[Family, ...]:
-    """Everything that may be exported, in the order of the page."""
-    return (*(family for subject in SUBJECTS.values() for family in subject.FAMILIES), *FAMILIES)
-
-
 class Exposition:
     """What one scrape found: a collector of the library. Texts are made once each, when somebody wants them."""
 

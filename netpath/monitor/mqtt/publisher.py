@@ -8,7 +8,7 @@ import contextlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from netpath.monitor.mqtt import discovery, messages, names
@@ -16,6 +16,7 @@ from netpath.monitor.mqtt.lookup import Lookup
 from netpath.monitor.mqtt.messages import OFFLINE, ONLINE, Site, Topics
 from netpath.monitor.mqtt.outbox import Outbox
 from netpath.monitor.readings import ServiceError
+from netpath.monitor.tasks import until_one_ends
 from netpath.monitor.tracker import Position, Tracker, TrackerError
 from netpath.monitoring import Broker
 from netpath.tracker.journal import Log
@@ -107,7 +108,7 @@ class Publisher:
         self._session = session = await open_session(make, self._settings, self._lookup)
         self._connections.append(time.monotonic())
         try:
-            await _until_one_ends(session.ended, self._watch(session), self._serve(session))
+            await until_one_ends(session.ended, self._watch(session), self._serve(session))
         finally:
             self._session = None
             session.close()
@@ -130,7 +131,7 @@ class Publisher:
         if self._announcer is not None:
             session.subscribe([f"{self._prefix}/status"])
         self._outbox.put(self._topics.availability, ONLINE)
-        await _until_one_ends(self._follow(), self._refresh())
+        await until_one_ends(self._follow(), self._refresh())
 
     async def _watch(self, session: Session) -> None:
         """Ends when the broker does not answer any more."""
@@ -266,16 +267,3 @@ class Publisher:
         if dropped := self._outbox.dropped - self._reported:
             self._log("warning", f"mqtt: {dropped} events found no broker and were dropped")
             self._reported = self._outbox.dropped
-
-
-async def _until_one_ends(*parts: Coroutine[Any, Any, None] | asyncio.Future[None]) -> None:
-    """Run them side by side until the first one fails or ends; the others are cancelled."""
-    tasks = [asyncio.ensure_future(part) for part in parts]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()

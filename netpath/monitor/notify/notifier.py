@@ -7,7 +7,7 @@ import asyncio
 import random
 import socket
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
@@ -24,6 +24,7 @@ from netpath.monitor.notify.transition import LONGEST_NAME, Filter, clean, trans
 from netpath.monitor.notify.uplinks import Way
 from netpath.monitor.readings import ServiceError
 from netpath.monitor.retry import Backoff
+from netpath.monitor.tasks import until_one_ends
 from netpath.monitor.tracker import Position, Tracker, TrackerError
 from netpath.monitoring import Channel, Notify
 from netpath.statedir import StateDir
@@ -108,7 +109,7 @@ class Notifier:
         except ValueError as error:
             raise ServiceError(f"notify {self._settings.name}: {error}") from None
         try:
-            await _first_to_end(self._follow(), self._deliver(channel, working))
+            await until_one_ends(self._follow(), self._deliver(channel, working))
         finally:
             self._keep()
 
@@ -263,16 +264,3 @@ class Notifier:
             self._state.write_json(self._file, {"held": held, "seq": self._position.seq, "time": self._position.time})
         except OSError as error:
             self._log("warning", f"{self._state.root / self._file} cannot be written: {error.strerror}")
-
-
-async def _first_to_end(*parts: Coroutine[Any, Any, None]) -> None:
-    """Run them side by side; what the first to end raises is raised when all have ended."""
-    tasks = [asyncio.ensure_future(part) for part in parts]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()

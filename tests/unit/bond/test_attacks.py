@@ -17,6 +17,7 @@ from netpath.bond.assemble import HELD, STREAMS, Assembler
 from netpath.bond.clientside import ClientSessions
 from netpath.bond.dataframes import COPY, FLOWS, PACKET, PARTIAL, SLICE, header
 from netpath.bond.dataframes import HEAD as HEAD_FLAG
+from netpath.bond.engine import Place
 from netpath.bond.fec import CODEC
 from netpath.bond.fec.groups import Decoder
 from netpath.bond.fec.repair import LONGEST
@@ -34,6 +35,8 @@ from netpath.bond.serverside import PENDING, RUNS, Client, ServerSessions
 from netpath.bond.session import MOST_PATHS, SEND_TIME, ExpiredError, Session
 from netpath.bond.slices import plan
 from netpath.bond.wire import HEAD, LEAST, MAC, TAG, Kind, pack_head, unpack_head
+from tests.unit.bond.datagrams import open_one
+from tests.unit.bond.test_batches import Nobody
 from tests.unit.bond.test_sessions import Ends
 from tests.unit.bond.test_slices import ACK, packet, vnet
 
@@ -153,7 +156,7 @@ def test_a_first_datagram_that_was_held_back_brings_no_old_session_back() -> Non
     assert ends.server.of(unpack_head(held_back).receiver, ends.now) is None
     (standing,) = ends.server.standings()
     assert standing.current is theirs and not standing.pending
-    assert ours.open(theirs.seal(0, b"still", ends.now), ends.now) == b"still"
+    assert open_one(ours, theirs.seal(0, b"still", ends.now), ends.now) == b"still"
 
 
 def test_an_initiation_is_never_shorter_than_its_response_and_others_are_dropped() -> None:
@@ -210,7 +213,7 @@ def test_who_has_the_servers_private_key_cannot_come_in_as_a_client() -> None:
     (session,) = standing.pending.values()
     for guess in (bytes(32), victim):
         fake = Session(Keys(guess, guess, Cipher.AES256_GCM, 1), 1, session.number, ends.now)
-        assert session.open(fake.seal(0, b"\0", ends.now), ends.now) is None
+        assert open_one(session, fake.seal(0, b"\0", ends.now), ends.now) is None
 
 
 class Forger:
@@ -291,7 +294,7 @@ def test_nothing_but_heartbeats_goes_to_an_address_that_has_proved_nothing() -> 
         assert not trains
         for datagram in datagrams:
             assert datagram.address == VICTIM
-            assert served.client.open(datagram.data, NOW + n / 10) is not None
+            assert open_one(served.client, datagram.data, NOW + n / 10) is not None
             sent += len(datagram.data)
     assert 0 < sent <= LEAST + 64
 
@@ -300,7 +303,7 @@ def test_the_token_must_come_back_from_the_address_that_it_went_to() -> None:
     served = Served()
     served.says(heartbeat(), address=CAFE)
     ((*_, data),) = served.peer.tick(NOW)[0]
-    plaintext = served.client.open(data, NOW)
+    plaintext = open_one(served.client, data, NOW)
     assert plaintext is not None
     ((beat,), _) = unpack(plaintext)
     assert isinstance(beat, Heartbeat) and beat.token != bytes(8)
@@ -308,7 +311,7 @@ def test_the_token_must_come_back_from_the_address_that_it_went_to() -> None:
     assert served.path.address.proven is None
     served.says(heartbeat(now=3), address=CAFE)
     ((*_, data),) = served.peer.tick(NOW + 1)[0]
-    ((again,), _) = unpack(served.client.open(data, NOW + 1) or b"")
+    ((again,), _) = unpack(open_one(served.client, data, NOW + 1) or b"")
     assert isinstance(again, Heartbeat) and again.token not in (bytes(8), beat.token)
     served.says(heartbeat(now=4, returned=again.token), address=CAFE)
     assert served.path.address.proven == CAFE
@@ -319,7 +322,7 @@ def test_a_late_heartbeat_does_not_take_the_address_away() -> None:
     served = Served()
     served.says(heartbeat(), address=CAFE)
     ((*_, data),) = served.peer.tick(NOW)[0]
-    ((beat,), _) = unpack(served.client.open(data, NOW) or b"")
+    ((beat,), _) = unpack(open_one(served.client, data, NOW) or b"")
     assert isinstance(beat, Heartbeat)
     late = served.client.seal(0, pack(heartbeat(now=2, returned=beat.token)), NOW)
     served.says(heartbeat(now=3, returned=beat.token), address=CAFE)
@@ -332,7 +335,7 @@ def test_a_new_address_has_brought_no_probe_yet() -> None:
     served.says(heartbeat(), Probe(1400), address=CAFE)
     assert served.path.largest_probe == 1400
     ((*_, data),) = served.peer.tick(NOW)[0]
-    ((beat,), _) = unpack(served.client.open(data, NOW) or b"")
+    ((beat,), _) = unpack(open_one(served.client, data, NOW) or b"")
     assert isinstance(beat, Heartbeat)
     served.says(heartbeat(now=2, returned=beat.token), address=CAFE)
     assert (served.path.address.proven, served.path.largest_probe) == (CAFE, 0)
@@ -383,9 +386,13 @@ def test_a_plaintext_of_very_many_frames_is_dropped_unread() -> None:
 
 def test_an_empty_plaintext_is_dropped() -> None:
     ours, theirs = session_pair()
-    assert theirs.open(ours.seal(0, b"", NOW), NOW) is None
-    for size in range(LEAST):
-        assert theirs.open(bytes(size), NOW) is None
+    engine = Nobody(theirs)
+    empty = ours.seal(0, b"", NOW)
+    place = Place(None, ("192.0.2.1", 1))  # type: ignore[arg-type]
+    for datagram in (empty, *(empty[:size] for size in range(LEAST))):
+        engine._batch(memoryview(bytearray(datagram)), len(datagram), place, NOW)
+    assert engine.unknown == 1 + LEAST
+    engine.loop.close()
 
 
 @pytest.mark.parametrize("first", [0x88, 0x8F, 0x98, 0xB0, 0xF7])
@@ -536,7 +543,7 @@ def test_a_datagram_of_one_session_or_direction_is_none_of_another() -> None:
     other = Session(Keys(b"c" * 32, b"d" * 32, Cipher.AES256_GCM, 1), 2, 1, NOW)
     one, two = ours.seal(0, b"one" * 20, NOW), ours.seal(1, b"two" * 20, NOW)
     for forged in (one[:HEAD] + two[HEAD:], two[:HEAD] + one[HEAD:], one[:-1], one + b"\0", one[: LEAST + 3]):
-        assert theirs.open(forged, NOW) is None
-    assert other.open(one, NOW) is None
-    assert ours.open(one, NOW) is None
-    assert theirs.open(one, NOW) == b"one" * 20
+        assert open_one(theirs, forged, NOW) is None
+    assert open_one(other, one, NOW) is None
+    assert open_one(ours, one, NOW) is None
+    assert open_one(theirs, one, NOW) == b"one" * 20

@@ -16,6 +16,7 @@ from netpath.bond.loop import Loop
 from netpath.bond.session import Session
 from netpath.bond.wire import HEAD, LEAST, MOST, TAG, Kind, Veil, pack_head
 from netpath.tracker.journal import Log
+from tests.unit.bond.datagrams import open_one
 
 A, B = bytes(range(32)), bytes(range(32, 64))
 FIRST = 8 << 16 | Kind.DATA << 12 | 3
@@ -38,7 +39,7 @@ def test_a_batch_is_opened_as_its_datagrams_would_be_one_by_one(order: list[int]
     for datagram in chosen:
         if random.random() < 0.2:
             datagram[random.randrange(HEAD, len(datagram))] ^= 1
-    one_by_one = [single.open(bytes(datagram), 0.0) for datagram in chosen]
+    one_by_one = [open_one(single, bytes(datagram), 0.0) for datagram in chosen]
     expected = [plaintext for plaintext in one_by_one if plaintext is not None]
     data = memoryview(b"".join(chosen))
     found, refused, at, newest = whole.open_all(data, 50 + HEAD + TAG, 0, FIRST, 0.0)
@@ -128,14 +129,15 @@ def test_a_filler_that_is_cut_off() -> None:
 
 
 class Nobody(Engine[None]):
-    """Knows no session."""
+    """Knows no session, or one; nothing of it may be opened."""
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session | None = None) -> None:
         super().__init__(Loop(), Log(), None)
         self.greetings = 0
+        self.session = session
 
-    def _session_of(self, number: int, now: float) -> None:
-        return None
+    def _session_of(self, number: int, now: float) -> tuple[None, Session] | None:
+        return None if self.session is None else (None, self.session)
 
     def _opened(self, *args: object) -> None:
         raise AssertionError

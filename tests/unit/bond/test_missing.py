@@ -6,6 +6,7 @@ from __future__ import annotations
 from netpath.bond import missing
 from netpath.bond.frames import Hole
 from netpath.bond.missing import LATE, Missing, holes
+from tests.unit.bond.datagrams import open_one
 from tests.unit.bond.test_batches import ends
 
 
@@ -24,7 +25,7 @@ class Line:
             sealed[counter] = self.session.seal(path, b"something", 0.0)
         self.sealed.setdefault(path, {}).update(sealed)
         for counter in counters:
-            assert self.receiver.open(self.sealed[path][counter], 0.0) is not None
+            assert open_one(self.receiver, self.sealed[path][counter], 0.0) is not None
         self.box.notice(path, self.receiver, now)
 
 

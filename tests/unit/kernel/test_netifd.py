@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netpath.kernel import netifd
 from netpath.kernel.netifd import Logical, find, parse
 
 ANY4 = {"target": "0.0.0.0", "mask": 0, "source": "0.0.0.0/0"}
@@ -98,3 +100,13 @@ def test_a_field_of_another_type_counts_as_absent(value: Any) -> None:
     for key in PPPOE:
         found = parse(dump({**PPPOE, key: value}))
         assert all(isinstance(each.up, bool) for each in found.values())
+
+
+def test_a_bus_that_never_answers_is_no_interface(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "ubus"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("NETPATH_UBUS_SOCKET", str(tmp_path))
+    monkeypatch.setattr(netifd, "LIMIT", 0.1)
+    assert netifd.read() == {}

@@ -17,13 +17,15 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from netpath.monitor.metrics.counts import KINDS
 from netpath.monitor.metrics.facts import Facts
 from netpath.monitor.metrics.families import LONGEST_LABEL, Kind, Sheet, gauge
-from netpath.monitor.metrics.scrape import FAMILIES, SUBJECTS, Exposition, all_families
+from netpath.monitor.metrics.scrape import FAMILIES, SUBJECTS, Exposition
 from tests.monitor.metrics.own import OWN
 from tests.unit.monitor.facts import METRICS, bond, facts, interface, member
 
 ROOT = Path(__file__).parents[3]
 open_metrics: Any = openmetrics_parser.text_string_to_metric_families
 classic: Any = classic_parser.text_string_to_metric_families
+EXPORTED = (*(family for subject in SUBJECTS.values() for family in subject.FAMILIES), *FAMILIES)
+"""In the order of the page."""
 SUFFIX = {Kind.COUNTER: "_total", Kind.INFO: "_info"}
 
 
@@ -56,7 +58,7 @@ def test_the_document_lists_exactly_what_is_exported() -> None:
     text = (ROOT / "docs/monitor.md").read_text().partition("\n## Metrics\n")[2]
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \| (.*) \|$", text, re.MULTILINE)
     documented = [(name, kind, re.findall(r"`(\w+)`", labels), meaning) for name, kind, labels, meaning in rows]
-    declared = [(f.name, str(f.kind), [*f.labels, *([f.name] if f.states else [])], f.help) for f in all_families()]
+    declared = [(f.name, str(f.kind), [*f.labels, *([f.name] if f.states else [])], f.help) for f in EXPORTED]
     assert documented == declared
     exported = {
         (sample.name, family.type, tuple(sorted(sample.labels)))
@@ -67,9 +69,9 @@ def test_the_document_lists_exactly_what_is_exported() -> None:
 
 
 def test_names_follow_prometheus_conventions() -> None:
-    names = [family.name for family in all_families()]
+    names = [family.name for family in EXPORTED]
     assert len(names) == len(set(names))
-    for family in all_families():
+    for family in EXPORTED:
         assert re.fullmatch(r"(netpath_|process_)[a-z0-9_]+", family.name)
         assert family.help.endswith(".")
         for kind, suffix in SUFFIX.items():
@@ -210,7 +212,7 @@ def test_examples_use_what_is_exported(name: str) -> None:
     text = (ROOT / "examples" / name).read_text()
     if name.endswith(".json"):
         text = " ".join(target["expr"] for panel in json.loads(text)["panels"] for target in panel.get("targets", ()))
-    known = {family.name for family in all_families()}
+    known = {family.name for family in EXPORTED}
     used = {*re.findall(r"\bnetpath_[a-z_]+", text)}
     assert used - known == set()
     assert len(used) > 10

@@ -35,12 +35,6 @@ def test_masks_that_cannot_be(mask: int) -> None:
         MarkSpace(mask)
 
 
-def test_an_id_is_found_beside_foreign_bits() -> None:
-    marks = MarkSpace(0x3F00)
-    assert marks.id_of(0xAB00_0000 | 0x500 | 0xFF) == 5
-    assert [marks.id_of(m) for m in (0, 0x3F00, 0x3E00, 0x3D00)] == [None] * 4
-
-
 @pytest.mark.parametrize("number", [0, 61, -1])
 def test_no_mark_for_an_id_beyond_the_mask(number: int) -> None:
     with pytest.raises(ValueError, match=r"1\.\.60"):

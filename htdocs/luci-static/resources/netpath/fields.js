@@ -3,6 +3,7 @@
 'require baseclass';
 'require dom';
 'require form';
+'require poll';
 'require uci';
 'require netpath.api as api';
 'require netpath.native as native';
@@ -290,15 +291,6 @@ return baseclass.extend({
 		return column;
 	},
 
-	/* Makes the modal of a grid tell what is wrong with it. */
-	modal(section, also) {
-		section.addModalOptions = function(modal, sid) {
-			complain(modal, sid);
-
-			return also?.(modal, sid);
-		};
-	},
-
 	/* The name of a section as NetPath calls it: unnamed ones by their kind and place. */
 	nameOf(sid) {
 		const section = uci.get(CONFIG, sid);
@@ -384,9 +376,39 @@ return baseclass.extend({
 		].filter(each => each);
 	},
 
-	/* A page: the notices, kept fresh, above the form. */
+	/* A page: the notices above the form. */
 	page(notices, map) {
 		return Promise.resolve(map).then(node => E('div', { 'class': 'np-page' }, [ notices, node ]));
+	},
+
+	/* The same, kept fresh: every so many seconds ask(), after which status() is the tracker's of now. */
+	freshPage(map, problems, status, seconds, ask) {
+		const notices = E('div', {});
+		const show = () => dom.content(notices, [ ...this.head(status()), ...this.otherNotes(problems) ]);
+
+		poll.add(() => ask().then(show), seconds);
+		show();
+
+		return this.page(notices, map.render());
+	},
+
+	/* A list of sections that can be added, changed in a dialog, and removed. `given`: title, help; one: what one is called,
+	 * none: what is said while there is none; adder, choices: of `adder`; called: its name as it is shown, where that is another. */
+	grid(map, kind, { title, help, one, none, adder, choices, called }) {
+		const s = map.section(form.GridSection, kind, title, help);
+
+		s.addremove = true;
+		s.nodescriptions = true;
+		s.modaltitle = sid => `${one} ${called ? called(sid) : sid}`;
+		if (called)
+			s.sectiontitle = called;
+		s.renderSectionPlaceholder = () => E('em', {}, [ none ]);
+		this.adder(s, adder, choices);
+		s.addModalOptions = (modal, sid) => {
+			complain(modal, sid);
+		};
+
+		return s;
 	},
 
 	link(page, text, sid) {

@@ -2,45 +2,27 @@
 'use strict';
 'require dom';
 'require poll';
-'require ui';
 'require view';
 'require netpath.api as api';
 'require netpath.bonds as bonds';
 'require netpath.format as format';
-'require netpath.graph as graph';
 'require netpath.keys as keys';
+'require netpath.live as live';
 'require netpath.parts as parts';
 'require netpath.paths as paths';
 'require netpath.readings as readings';
 'require netpath.series as series';
 'require netpath.tools as tools';
 
-/* Seconds that the graph shows, at most and at least. */
-const SPAN = 600, LEAST = 60;
 /* With more paths, those that work are shown without details until they are asked for. */
 const MANY = 8;
 const PACKAGE = 'netpath-bond';
 const SETTINGS = 'admin/network/netpath/bonding/settings';
-/* LuCI's pages for packages, of its releases. */
-const PACKAGE_PAGES = [ 'package-manager', 'opkg' ];
-const PACKAGES = 'admin/system/';
 /* Keys of the series of a server's clients together. */
 const ALL = 'all';
 
 const ROLES = () => ({ client: _('Client'), server: _('Server') });
 const MODES = () => ({ aggregate: _('all paths at once (aggregate)'), 'low-latency': _('the fastest path of the moment (low-latency)'), redundant: _('everything by several paths (redundant)') });
-
-/* The page on which the package can be installed; null where LuCI has none for this user. */
-async function packagePage() {
-	const menu = await L.resolveDefault(ui.menu?.load(), null);
-	const pages = menu?.children?.admin?.children?.system?.children ?? {};
-	const page = PACKAGE_PAGES.find(name => pages[name]?.satisfied);
-	return page ? `${L.url(PACKAGES + page)}?query=${PACKAGE}` : null;
-}
-
-function button(href, text, kind) {
-	return E('a', { 'class': `btn cbi-button ${kind ?? ''}`, 'href': href }, [ text ]);
-}
 
 /* "adaptive, 10 + at most 3" */
 function correction(fec) {
@@ -55,7 +37,7 @@ function correction(fec) {
 
 return view.extend({
 	async load() {
-		const [ config, all, packages ] = await Promise.all([ api.config(), api.bond(), packagePage() ]);
+		const [ config, all, packages ] = await Promise.all([ api.config(), api.bond(), live.packagePage(PACKAGE) ]);
 		this.sections = config.sections;
 		this.names = bonds.names(config.sections, all);
 		const asked = new URLSearchParams(location.hash.slice(1)).get('bond');
@@ -104,9 +86,7 @@ return view.extend({
 	},
 
 	makeChart() {
-		const moment = epoch => new Date(epoch * 1000).toLocaleTimeString();
-		return this.chart = graph.create({ name: 'traffic', title: _('Traffic'), hint: _('receiving upwards, sending downwards'),
-			up: series.RX, down: series.TX, least: 10000, most: null, factor: 8, show: figure => format.rate(figure), moment });
+		return this.chart = live.chart(_('receiving upwards, sending downwards'), series.RX, series.TX);
 	},
 
 	/* Nothing is known of another bond. */
@@ -167,8 +147,8 @@ return view.extend({
 	note(peers) {
 		const server = this.last.role == 'server', chosen = this.peer(peers);
 		const all = peers.flatMap(peer => bonds.paths(peer));
-		bonds.note(this.totals, server ? [ { key: ALL, rx_rate: bonds.sum(all, 'rx_rate'), tx_rate: bonds.sum(all, 'tx_rate') } ] : [], this.clock, SPAN);
-		bonds.note(this.rows, chosen ? bonds.lines(bonds.paths(chosen)) : [], this.clock, SPAN);
+		bonds.note(this.totals, server ? [ { key: ALL, rx_rate: bonds.sum(all, 'rx_rate'), tx_rate: bonds.sum(all, 'tx_rate') } ] : [], this.clock, live.SPAN);
+		bonds.note(this.rows, chosen ? bonds.lines(bonds.paths(chosen)) : [], this.clock, live.SPAN);
 	},
 
 	/* Whose paths are shown: of a client its server, of a server the client that was chosen. */
@@ -182,7 +162,7 @@ return view.extend({
 	},
 
 	withSettings(notice, text) {
-		notice.append(E('p', {}, [ button(L.url(SETTINGS), text ?? _('Settings')) ]));
+		notice.append(E('p', {}, [ live.button(L.url(SETTINGS), text ?? _('Settings')) ]));
 		return notice;
 	},
 
@@ -194,13 +174,7 @@ return view.extend({
 			stopped: () => this.withSettings(parts.notice('warning', this.name == null ? _('No bond runs.') : _('The bond %s does not run.').format(this.name), remedy)),
 			odd: () => parts.notice('error', _('The bond gave an answer that this page does not understand.'), _('Update NetPath and its pages together, then load this page again.'))
 		}[state]?.() ?? parts.notice('error', error, remedy);
-		if (error && state == 'stopped')
-			notice.append(E('p', { 'class': 'np-small' }, [ error ]));
-		if (known)
-			notice.append(E('p', { 'class': 'np-small' }, [ _('This is what was last known.') ]));
-		if (state == 'missing' && this.packages)
-			notice.append(E('p', {}, [ button(this.packages, _('Go to the packages'), 'cbi-button-action') ]));
-		return [ notice ];
+		return [ live.complete(notice, { state, reply, known, packages: this.packages }) ];
 	},
 
 	show(stale) {
@@ -282,14 +256,14 @@ return view.extend({
 	showGraph(together, rows, now) {
 		const lines = together ? [ { name: ALL, label: _('All clients'), colour: 0, rows: this.totals.get(ALL) ?? [] } ]
 			: bonds.lines(rows).map(path => ({ name: path.label, label: path.label, colour: path.colour, rows: this.rows.get(path.key) ?? [] }));
-		this.chart.update(lines, now, series.span(lines.map(line => line.rows), now, LEAST, SPAN), 1);
+		this.chart.update(lines, now, series.span(lines.map(line => line.rows), now, live.LEAST, live.SPAN), 1);
 	},
 
 	/* Of a server: whose paths are shown. */
 	showChosen(peers, peer) {
 		parts.refresh(this.chosen, JSON.stringify([ peer?.key, peers.length ]), () => {
 			if (!peers.length)
-				return [ E('p', { 'class': 'np-hint' }, [ _('No client is configured yet.') ]), button(L.url(SETTINGS), _('Settings')) ];
+				return [ E('p', { 'class': 'np-hint' }, [ _('No client is configured yet.') ]), live.button(L.url(SETTINGS), _('Settings')) ];
 			return peer ? [ E('h3', { 'tabindex': -1 }, [ _('Client %s').format(peer.name) ]), E('button', { 'type': 'button', 'class': 'btn cbi-button',
 				'data-action': 'all', 'click': event => this.choose(event, null) }, [ _('All clients') ]) ]
 				: [ E('p', { 'class': 'np-hint' }, [ _('Choose a client below to see its paths.') ]) ];
@@ -314,20 +288,13 @@ return view.extend({
 		parts.refresh(this.summary, JSON.stringify([ up, all, failing, stale ]), () => [ E('p', { 'class': 'np-summary', 'role': 'status' }, [
 			stale ? '' : !all ? _('No path yet: none of its links can be used.') : _('%d of %d paths work.').format(up, all),
 			...(failing.length ? [ ' ', _('Down:'), ' ' ] : []),
-			...failing.flatMap((name, at) => [ at ? ', ' : '', E('a', { 'href': '#', 'data-to': name, 'click': event => this.go(event, name) }, [ name ]) ])
+			...live.names(failing, name => [ ...this.cards.values() ].find(each => each.node.dataset.path === name)?.node)
 		]) ]);
 	},
 
 	detail() {
 		this.detailed = !this.detailed;
 		this.show(this.stale);
-	},
-
-	go(event, name) {
-		event.preventDefault();
-		const card = [ ...this.cards.values() ].find(each => each.node.dataset.path === name)?.node;
-		card?.scrollIntoView({ block: 'center' });
-		card?.focus({ preventScroll: true });
 	},
 
 	handleSave: null,

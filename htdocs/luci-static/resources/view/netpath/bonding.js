@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 'use strict';
-'require dom';
 'require form';
-'require poll';
 'require view';
 'require netpath.api as api';
 'require netpath.fields as fields';
@@ -72,18 +70,11 @@ return view.extend({
 		this.addPeers(m);
 		this.addRules(m);
 
-		const notices = E('div', {});
-		const show = () => dom.content(notices, [ ...fields.head(this.status), ...fields.otherNotes(problems) ]);
-
-		poll.add(() => Promise.all([ api.status(), this.ask() ]).then(([ now, then ]) => {
-			Object.assign(this, { status: now, bonds: then });
-			show();
+		return fields.freshPage(m, problems, () => this.status, 5, async () => {
+			[ this.status, this.bonds ] = await Promise.all([ api.status(), this.ask() ]);
 			fields.live('bond', sid => this.state(sid));
 			fields.live('bond_peer', sid => this.stateOfPeer(sid));
-		}), 5);
-		show();
-
-		return fields.page(notices, m.render());
+		});
 	},
 
 	off(sid, kind) {
@@ -119,21 +110,8 @@ return view.extend({
 		return keys.button(() => this.bond(sid), key => this.made[sid] = key);
 	},
 
-	grid(m, kind, given) {
-		const s = m.section(form.GridSection, kind, given.title, given.help);
-
-		s.addremove = true;
-		s.nodescriptions = true;
-		s.modaltitle = sid => `${given.one} ${sid}`;
-		s.renderSectionPlaceholder = () => E('em', {}, [ given.none ]);
-		fields.adder(s, given.adder);
-		fields.modal(s);
-
-		return s;
-	},
-
 	addBonds(m) {
-		const s = this.grid(m, 'bond', { title: _('Bonds'), one: _('Bond'), adder: _('Name of the bond'), none: _('No bond yet.'),
+		const s = fields.grid(m, 'bond', { title: _('Bonds'), one: _('Bond'), adder: _('Name of the bond'), none: _('No bond yet.'),
 			help: _('Tunnels of this machine: as client over its uplinks, or as server for others.') });
 
 		fields.column(s, '_state', _('State'), sid => [ fields.place('bond', sid, this.state(sid)), fields.notes(this.problems, 'bond', sid) ]);
@@ -202,7 +180,7 @@ return view.extend({
 	},
 
 	addLinks(m) {
-		const s = this.grid(m, 'bond_link', { title: _('Links'), one: _('Link'), adder: _('Name of the link'),
+		const s = fields.grid(m, 'bond_link', { title: _('Links'), one: _('Link'), adder: _('Name of the link'),
 			help: _('Which uplinks a client uses, and how much of them.'),
 			none: _('No links are named: a client takes every uplink of NetPath that is online.') });
 
@@ -224,7 +202,7 @@ return view.extend({
 	},
 
 	addPeers(m) {
-		const s = this.grid(m, 'bond_peer', { title: _('Clients of a server'), one: _('Client'), adder: _('Name of the client'),
+		const s = fields.grid(m, 'bond_peer', { title: _('Clients of a server'), one: _('Client'), adder: _('Name of the client'),
 			help: _('Who may connect to a server of this machine.'), none: _('No clients: only a server has some.') });
 
 		fields.column(s, '_state', _('State'), sid => [ fields.place('bond_peer', sid, this.stateOfPeer(sid)), fields.notes(this.problems, 'bond_peer', sid) ]);
@@ -242,7 +220,7 @@ return view.extend({
 	},
 
 	addRules(m) {
-		const s = this.grid(m, 'bond_rule', { title: _('Traffic that goes otherwise'), one: _('Rule'), adder: _('Name of the rule'),
+		const s = fields.grid(m, 'bond_rule', { title: _('Traffic that goes otherwise'), one: _('Rule'), adder: _('Name of the rule'),
 			help: _('What this end sends another way than the rest of its bond. The first rule whose criteria all match decides; drag rules to sort them.'),
 			none: _('No rules: everything goes as its bond does.') });
 

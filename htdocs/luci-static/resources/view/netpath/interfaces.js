@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 'use strict';
-'require dom';
 'require form';
 'require network';
-'require poll';
 'require tools.widgets as widgets';
 'require uci';
 'require view';
@@ -77,17 +75,11 @@ return view.extend({
 		const m = new form.Map(fields.CONFIG, _('Interfaces'),
 			_('Uplinks that NetPath tracks and steers by. Each has the name of a network interface and one address family.') + ' ' +
 			_('Addresses and default routes stay with the network configuration.'));
-		const s = m.section(form.GridSection, 'interface');
-
-		s.addremove = true;
-		s.nodescriptions = true;
-		s.modaltitle = sid => `${_('Interface')} ${sid}`;
-		s.renderSectionPlaceholder = () => E('em', {}, [
-			_('No interfaces yet. Add the network interfaces that lead to the internet; each needs a gateway, and different metrics there.') ]);
-		fields.adder(s, _('Network interface'), () => Object.fromEntries(networks
-			.filter(net => net.getName() != 'loopback' && !fields.names('interface').includes(net.getName()))
-			.map(net => [ net.getName(), net.getI18n() ])));
-		fields.modal(s);
+		const s = fields.grid(m, 'interface', { one: _('Interface'), adder: _('Network interface'),
+			none: _('No interfaces yet. Add the network interfaces that lead to the internet; each needs a gateway, and different metrics there.'),
+			choices: () => Object.fromEntries(networks
+				.filter(net => net.getName() != 'loopback' && !fields.names('interface').includes(net.getName()))
+				.map(net => [ net.getName(), net.getI18n() ])) });
 
 		/* What is asked by DHCPv6 is an IPv6 uplink. */
 		s.handleAdd = function(ev, name) {
@@ -215,16 +207,9 @@ return view.extend({
 
 		fields.rest(s, 'interface', name => name.includes('6') ? 'ipv6' : 'advanced');
 
-		const notices = E('div', {});
-		const show = () => dom.content(notices, [ ...fields.head(this.status), ...fields.otherNotes(problems) ]);
-
-		poll.add(() => api.status().then(now => {
-			this.status = now;
-			show();
+		return fields.freshPage(m, problems, () => this.status, 3, async () => {
+			this.status = await api.status();
 			fields.live('state', sid => this.state(sid));
-		}), 3);
-		show();
-
-		return fields.page(notices, m.render());
+		});
 	}
 });

@@ -2,44 +2,26 @@
 'use strict';
 'require dom';
 'require poll';
-'require ui';
 'require view';
 'require netpath.api as api';
 'require netpath.format as format';
-'require netpath.graph as graph';
+'require netpath.live as live';
 'require netpath.parts as parts';
 'require netpath.readings as readings';
 'require netpath.series as series';
 'require netpath.services as services';
 'require netpath.sources as sources';
 
-/* Seconds that the graph shows, at most and at least. */
-const SPAN = 600, LEAST = 60;
 /* With more sources, those that work are shown without details until they are asked for. */
 const MANY = 12;
 const PACKAGE = 'netpath-monitor';
 const SETTINGS = 'admin/network/netpath/monitor/settings';
-/* LuCI's pages for packages, of its releases. */
-const PACKAGE_PAGES = [ 'package-manager', 'opkg' ];
-const PACKAGES = 'admin/system/';
 const COLOURS = { direct: 0, proxy: 1, wan: 2 };
 const HINTS = () => ({ direct: _('past the proxy'), proxy: _('through the proxy'), wan: _('uplinks together') });
 
-/* The page on which the package can be installed; null where LuCI has none for this user. */
-async function packagePage() {
-	const menu = await L.resolveDefault(ui.menu?.load(), null);
-	const pages = menu?.children?.admin?.children?.system?.children ?? {};
-	const page = PACKAGE_PAGES.find(name => pages[name]?.satisfied);
-	return page ? `${L.url(PACKAGES + page)}?query=${PACKAGE}` : null;
-}
-
-function button(href, text, kind) {
-	return E('a', { 'class': `btn cbi-button ${kind ?? ''}`, 'href': href }, [ text ]);
-}
-
 return view.extend({
 	load() {
-		return Promise.all([ api.monitor({ history: true }), packagePage() ]);
+		return Promise.all([ api.monitor({ history: true }), live.packagePage(PACKAGE) ]);
 	},
 
 	render([ reply, packages ]) {
@@ -71,9 +53,7 @@ return view.extend({
 	},
 
 	makeChart() {
-		const moment = epoch => new Date(epoch * 1000).toLocaleTimeString();
-		return this.chart = graph.create({ name: 'traffic', title: _('Traffic'), hint: _('download upwards, upload downwards'),
-			up: readings.DOWN, down: readings.UP, least: 10000, most: null, factor: 8, show: figure => format.rate(figure), moment });
+		return this.chart = live.chart(_('download upwards, upload downwards'), readings.DOWN, readings.UP);
 	},
 
 	/* A page in the background asks nothing; what it has missed comes with the next answer. */
@@ -87,7 +67,7 @@ return view.extend({
 		const state = readings.state(reply), running = state == 'running';
 		if (running) {
 			this.last = reply;
-			this.rows = readings.merge(this.rows, reply.history, SPAN);
+			this.rows = readings.merge(this.rows, reply.history, live.SPAN);
 			this.time = readings.time(reply.history) ?? this.time;
 		}
 		const known = this.last.running === true;
@@ -108,7 +88,7 @@ return view.extend({
 		if (!problem)
 			return [];
 		const notice = parts.notice('warning', problem);
-		notice.append(E('p', {}, [ button(L.url(SETTINGS), _('Settings')) ]));
+		notice.append(E('p', {}, [ live.button(L.url(SETTINGS), _('Settings')) ]));
 		return [ notice ];
 	},
 
@@ -119,14 +99,9 @@ return view.extend({
 			stopped: () => parts.notice('warning', _('The monitor does not run.'), remedy),
 			odd: () => parts.notice('error', _('The monitor gave an answer that this page does not understand.'), _('Update NetPath and its pages together, then load this page again.'))
 		}[state]?.() ?? parts.notice('error', error, remedy);
-		if (error && state == 'stopped')
-			notice.append(E('p', { 'class': 'np-small' }, [ error ]));
-		if (known)
-			notice.append(E('p', { 'class': 'np-small' }, [ _('This is what was last known.') ]));
-		if (state == 'missing' && this.packages)
-			notice.append(E('p', {}, [ button(this.packages, _('Go to the packages'), 'cbi-button-action') ]));
+		live.complete(notice, { state, reply, known, packages: this.packages });
 		if (state == 'stopped')
-			notice.append(E('p', {}, [ _('It runs while it is enabled:'), ' ', button(L.url(SETTINGS), _('Settings')) ]));
+			notice.append(E('p', {}, [ _('It runs while it is enabled:'), ' ', live.button(L.url(SETTINGS), _('Settings')) ]));
 		return [ notice ];
 	},
 
@@ -135,7 +110,7 @@ return view.extend({
 		const now = this.now(), all = readings.list(this.last.sources), outlets = services.of(this.last);
 		this.showSpeeds(stale);
 		this.chart.update(readings.WAYS.map(way => ({ name: way, label: sources.NAMES()[way], colour: COLOURS[way], rows: this.rows[way] ?? [] })),
-			now, series.span(Object.values(this.rows), now, LEAST, SPAN), 1);
+			now, series.span(Object.values(this.rows), now, live.LEAST, live.SPAN), 1);
 		this.showSummary(all, stale);
 		sources.sync(this.sources, this.cards, all, now, stale);
 		this.toggle.style.display = all.length > MANY ? '' : 'none';
@@ -165,11 +140,11 @@ return view.extend({
 		const failing = readings.failing(all).map(source => readings.text(source.name));
 		parts.refresh(this.summary, JSON.stringify([ all.length, failing, stale ]), () => {
 			if (!all.length)
-				return [ E('p', {}, [ _('No source is configured yet: there is nothing to count.') ]), button(L.url(SETTINGS), _('Add sources'), 'cbi-button-action') ];
+				return [ E('p', {}, [ _('No source is configured yet: there is nothing to count.') ]), live.button(L.url(SETTINGS), _('Add sources'), 'cbi-button-action') ];
 			return [ E('p', { 'class': 'np-summary', 'role': 'status' }, [
 				failing.length ? _('Failing sources, %d of %d:').format(failing.length, all.length)
 					: N_(all.length, '%d source, without a failure now.', '%d sources, none fails now.').format(all.length), ' ',
-				...failing.flatMap((name, at) => [ at ? ', ' : '', E('a', { 'href': '#', 'data-to': name, 'click': event => this.go(event, name) }, [ name ]) ])
+				...live.names(failing, name => this.cards.get(name)?.node)
 			]) ];
 		});
 	},
@@ -177,13 +152,6 @@ return view.extend({
 	detail() {
 		this.detailed = !this.detailed;
 		this.show(this.stale);
-	},
-
-	go(event, name) {
-		event.preventDefault();
-		const card = this.cards.get(name)?.node;
-		card?.scrollIntoView({ block: 'center' });
-		card?.focus({ preventScroll: true });
 	},
 
 	handleSave: null,

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 'use strict';
-'require dom';
 'require form';
-'require poll';
 'require uci';
 'require view';
 'require netpath.api as api';
@@ -94,18 +92,11 @@ return view.extend({
 		this.addSources(m);
 		this.addNotify(m);
 
-		const notices = E('div', {});
-		const show = () => dom.content(notices, [ ...fields.head(this.status), ...fields.otherNotes(problems) ]);
-
-		poll.add(() => Promise.all([ api.status(), api.monitor() ]).then(([ now, then ]) => {
-			Object.assign(this, { status: now, monitor: then });
-			show();
+		return fields.freshPage(m, problems, () => this.status, 5, async () => {
+			[ this.status, this.monitor ] = await Promise.all([ api.status(), api.monitor() ]);
 			for (const [ list, kind ] of [ [ 'sources', 'source' ], [ 'notify', 'notify' ] ])
 				fields.live(list, sid => this.state(list, kind, sid));
-		}), 5);
-		show();
-
-		return fields.page(notices, m.render());
+		});
 	},
 
 	addSettings(m) {
@@ -134,14 +125,8 @@ return view.extend({
 	},
 
 	grid(m, kind, given) {
-		const s = m.section(form.GridSection, kind, given.title, schema.sections[kind].help);
+		const s = fields.grid(m, kind, { help: schema.sections[kind].help, ...given });
 
-		s.addremove = true;
-		s.nodescriptions = true;
-		s.modaltitle = sid => `${given.one} ${sid}`;
-		s.renderSectionPlaceholder = () => E('em', {}, [ given.none ]);
-		fields.adder(s, given.adder);
-		fields.modal(s);
 		fields.column(s, '_state', _('State'), sid => [ fields.place(given.list, sid, this.state(given.list, kind, sid)),
 			fields.notes(this.problems, kind, sid) ]);
 		fields.column(s, '_type', _('Type'), sid => given.types[fields.read(sid, kind, 'type')]?.[0] ?? '–');

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 'use strict';
-'require dom';
 'require form';
-'require poll';
 'require uci';
 'require view';
 'require netpath.api as api';
@@ -70,13 +68,10 @@ return view.extend({
 		const m = new form.Map(fields.CONFIG, _('Policies'),
 			_('A policy names uplinks and how new connections are spread over them.') + ' ' +
 			_('Of its members those with the lowest metric that is online carry the traffic; the others wait.'));
-		const s = m.section(form.GridSection, 'policy');
+		const s = fields.grid(m, 'policy', { one: _('Policy'), adder: _('Name of the policy'), none: fields.names('interface').length
+			? _('No policies yet. Add one, choose its members, and name it in a rule.')
+			: _('No policies yet. They need interfaces first.') });
 
-		s.addremove = true;
-		s.nodescriptions = true;
-		s.modaltitle = sid => `${_('Policy')} ${sid}`;
-		fields.modal(s);
-		fields.adder(s, _('Name of the policy'));
 		s.handleRemove = function(sid) {
 			const those = fields.read(sid, 'policy', 'members') ?? [];
 
@@ -85,9 +80,6 @@ return view.extend({
 
 			return this.map.save(null, true);
 		};
-		s.renderSectionPlaceholder = () => E('em', {}, [ fields.names('interface').length
-			? _('No policies yet. Add one, choose its members, and name it in a rule.')
-			: _('No policies yet. They need interfaces first.') ]);
 
 		fields.column(s, '_mode', _('Mode'), sid => [
 			MODES()[fields.read(sid, 'policy', 'mode') ?? 'balanced']?.[0],
@@ -120,18 +112,9 @@ return view.extend({
 			{ widget: form.RichListValue, labels: LAST_RESORTS(), changed: preview });
 		fields.rest(s, 'policy');
 
-		const notices = E('div', {});
-		const show = () => {
-			dom.content(notices, [ ...fields.head(this.status), ...fields.otherNotes(problems) ]);
+		return fields.freshPage(m, problems, () => this.status, 5, async () => {
+			[ this.status, this.policies ] = await Promise.all([ api.status(), api.policies() ]);
 			fields.live('shares', sid => this.sharesOf(sid));
-		};
-
-		poll.add(() => Promise.all([ api.status(), api.policies() ]).then(([ now, then ]) => {
-			Object.assign(this, { status: now, policies: then });
-			show();
-		}), 5);
-		dom.content(notices, [ ...fields.head(status), ...fields.otherNotes(problems) ]);
-
-		return fields.page(notices, m.render());
+		});
 	}
 });

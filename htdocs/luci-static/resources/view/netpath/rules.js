@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 'use strict';
-'require dom';
 'require form';
 'require network';
-'require poll';
 'require view';
 'require netpath.api as api';
 'require netpath.fields as fields';
@@ -103,24 +101,17 @@ return view.extend({
 				_('What no rule matches goes by the main routing table.'),
 				_('Notes at rules are about the configuration as it was last applied.')
 			].join(' '));
-		const s = m.section(form.GridSection, 'rule');
+		const s = fields.grid(m, 'rule', { one: _('Rule'), adder: _('Name of the rule'), called: sid => fields.nameOf(sid),
+			none: fields.names('policy').length
+				? _('No rules yet: everything goes by the main routing table. A rule without criteria takes all.')
+				: _('No rules yet. They need policies first.') });
 
-		s.addremove = true;
 		s.sortable = parts.writable();
-		s.nodescriptions = true;
-		s.sectiontitle = sid => fields.nameOf(sid);
-		s.modaltitle = sid => `${_('Rule')} ${fields.nameOf(sid)}`;
 		/* Their order has a meaning: no sorting by columns. */
 		s.handleSort = () => {};
-		s.renderSectionPlaceholder = () => E('em', {}, [ fields.names('policy').length
-			? _('No rules yet: everything goes by the main routing table. A rule without criteria takes all.')
-			: _('No rules yet. They need policies first.') ]);
-		fields.adder(s, _('Name of the rule'));
 
 		const rest = () => this.rules.default ? [ _('Decided by no rule, left to the main routing table: %s connections, %s.')
 			.format(format.count(this.rules.default.packets), format.bytes(this.rules.default.bytes)) ] : [];
-
-		fields.modal(s);
 
 		fields.column(s, '_criteria', _('Matches'), sid => [ criteria(sid), this.notes(problems, sid) ]);
 		fields.column(s, '_policy', _('Policy'), sid => fields.place('way', sid, this.way(sid)));
@@ -170,18 +161,11 @@ return view.extend({
 		fields.add(s, 'rule', 'logging', _('Logging'), { tab: 'advanced' });
 		fields.rest(s, 'rule', 'advanced');
 
-		const notices = E('div', {});
-		const show = () => dom.content(notices, [ ...fields.head(this.status), ...fields.otherNotes(problems) ]);
-
-		poll.add(() => Promise.all([ api.status(), allRules(), api.policies() ]).then(([ now, counted, then ]) => {
-			Object.assign(this, { status: now, rules: counted, policies: then });
-			show();
+		return fields.freshPage(m, problems, () => this.status, 5, async () => {
+			[ this.status, this.rules, this.policies ] = await Promise.all([ api.status(), allRules(), api.policies() ]);
 			fields.live('hits', sid => this.hits(sid));
 			fields.live('way', sid => this.way(sid));
 			fields.live('default', rest);
-		}), 5);
-		show();
-
-		return fields.page(notices, m.render());
+		});
 	}
 });
