@@ -11,10 +11,10 @@ import asyncio
 import gc
 import os
 import signal
-import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from netpath.kernel import process
 
@@ -34,7 +34,7 @@ def start(work: Callable[[], int], stdout: int, stderr: int) -> int:
             _part_from_tracker(stdout, stderr)
             code = work()
     except BaseException:  # noqa: BLE001  (nothing may pass on into the tracker's code; it is said before the end)
-        traceback.print_exc(file=sys.stderr)
+        os.write(2, traceback.format_exc().encode(errors="replace"))
     finally:  # whatever happened, this copy of the tracker ends here
         os._exit(code)
 
@@ -42,14 +42,14 @@ def start(work: Callable[[], int], stdout: int, stderr: int) -> int:
 async def ended(child: int) -> int:
     """Wait for the end of a copy; its exit code, negative for the signal that killed it.
 
-    Who is cancelled here kills it, and has waited for its end: what comes next must not meet it inside the kernel.
+    Whoever cannot wait that long kills it, and still waits: what comes next must not meet it inside the kernel.
     """
     try:
         await _gone(child)
-    except asyncio.CancelledError:
-        with suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-        await _gone(child)
+    except BaseException:  # cancelled, or no descriptor to wait with
+        os.kill(child, signal.SIGKILL)
+        with suppress(OSError):
+            await _gone(child)
         os.waitpid(child, 0)
         raise
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -78,4 +78,7 @@ def _part_from_tracker(stdout: int, stderr: int) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(stdout, 1)
     os.dup2(stderr, 2)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    for descriptor in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
+        if descriptor > 2:
+            with suppress(OSError):  # that of the listing itself
+                os.close(descriptor)

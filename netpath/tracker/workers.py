@@ -101,7 +101,7 @@ class Workers:
 
 def _memory_file(name: str) -> BinaryIO:
     """A file that a copy can write to however much it likes, with nobody reading meanwhile."""
-    return open(os.memfd_create(name), "rb")
+    return os.fdopen(os.memfd_create(name), "rb")
 
 
 def _reply(job: str, code: int, out: bytes, err: bytes) -> dict[str, Any]:

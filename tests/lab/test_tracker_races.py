@@ -28,16 +28,16 @@ def children(process: Process) -> list[int]:
 
 
 def frozen_worker(process: Process) -> int:
-    """Stop the next worker of the tracker as soon as it runs; its pid.
+    """Stop the next load of the tracker as soon as it runs; its pid.
 
-    Not before: who starts a program waits until the kernel has loaded it.
+    Not before it has its name: then it has parted from the tracker.
     """
 
-    def running() -> bool:
-        return any(b"netpath.worker" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children(process))
+    def loading() -> list[int]:
+        return [pid for pid in children(process) if Path(f"/proc/{pid}/comm").read_text() == "netpath-apply\n"]
 
-    wait_until(running, 10, "a worker to start")
-    pid = children(process)[0]
+    wait_until(lambda: bool(loading()), 10, "a load to start")
+    pid = loading()[0]
     os.kill(pid, signal.SIGSTOP)
     return pid
 
