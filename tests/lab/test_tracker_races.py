@@ -33,11 +33,17 @@ def frozen_worker(process: Process) -> int:
     Not before it has its name: then it has parted from the tracker.
     """
 
-    def loading() -> list[int]:
-        return [pid for pid in children(process) if Path(f"/proc/{pid}/comm").read_text() == "netpath-apply\n"]
+    found: list[int] = []
 
-    wait_until(lambda: bool(loading()), 10, "a load to start")
-    pid = loading()[0]
+    def loading() -> bool:
+        for pid in children(process):
+            with suppress(OSError):  # another child may have ended by now
+                if Path(f"/proc/{pid}/comm").read_text() == "netpath-apply\n":
+                    found.append(pid)
+        return bool(found)
+
+    wait_until(loading, 10, "a load to start")
+    pid = found[0]
     os.kill(pid, signal.SIGSTOP)
     return pid
 
