@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, NoReturn
 
 from netpath import paths
+from netpath.kernel import process
 
 JOBS: Mapping[str, str] = {
     "apply": "apply",
@@ -29,8 +29,6 @@ JOBS: Mapping[str, str] = {
 }
 """Job -> module of this package that has a function of the job's name."""
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
-
 Job = Callable[[paths.Paths, Mapping[str, Any]], dict[str, Any]]
 
 
@@ -46,26 +44,15 @@ def main(argv: list[str]) -> int:
     if name not in JOBS:
         print(f"netpath.worker: unknown job {name!r}; one of {', '.join(JOBS)}", file=sys.stderr)
         return 2
-    if not _die_with_tracker(os.environ.get("NETPATH_TRACKER")):
+    # An orphan could finish after the next tracker's load, and put an older state over it.
+    tracker = os.environ.get("NETPATH_TRACKER")
+    if tracker is not None and not process.die_with(int(tracker)):
         return 1
     where, _ = paths.resolve(argv[1:], os.environ)
     request = sys.stdin.read()
     reply = job(name)(where, json.loads(request) if request.strip() else {})
     json.dump(reply, sys.stdout, allow_nan=False)
     return 0
-
-
-def _die_with_tracker(tracker: str | None) -> bool:
-    """Let the kernel kill this process when its tracker ends; False when that has happened already.
-
-    An orphan could finish after the next tracker's load, and put an older state over it.
-    """
-    if tracker is None:
-        return True
-    import ctypes
-
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    return os.getppid() == int(tracker)
 
 
 def _leave(code: int) -> NoReturn:

@@ -28,16 +28,22 @@ def children(process: Process) -> list[int]:
 
 
 def frozen_worker(process: Process) -> int:
-    """Stop the next worker of the tracker as soon as it runs; its pid.
+    """Stop the next load of the tracker as soon as it runs; its pid.
 
-    Not before: who starts a program waits until the kernel has loaded it.
+    Not before it has its name: then it has parted from the tracker.
     """
 
-    def running() -> bool:
-        return any(b"netpath.worker" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children(process))
+    found: list[int] = []
 
-    wait_until(running, 10, "a worker to start")
-    pid = children(process)[0]
+    def loading() -> bool:
+        for pid in children(process):
+            with suppress(OSError):  # another child may have ended by now
+                if Path(f"/proc/{pid}/comm").read_text() == "netpath-apply\n":
+                    found.append(pid)
+        return bool(found)
+
+    wait_until(loading, 10, "a load to start")
+    pid = found[0]
     os.kill(pid, signal.SIGSTOP)
     return pid
 

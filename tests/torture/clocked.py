@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The tracker by a wall clock that can be set: `python -m tests.torture.clocked FILE --config ...` is `netpath run`.
 
-FILE holds the seconds by which the clock is ahead of the real one. All of the tracker sees it, its workers do not. The
-real clock stays as it is: no namespace has one of its own (time namespaces shift the monotonic clock only).
+FILE holds the seconds by which the clock is ahead of the real one. All of the tracker sees it, and its loads; its other
+workers do not. The real clock stays as it is: no namespace has one of its own (time namespaces shift the monotonic
+clock only).
 """
 
 from __future__ import annotations

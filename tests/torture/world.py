@@ -105,7 +105,7 @@ class TorturedLab(Lab):
             return []
         with suppress(OSError):
             listed = Path(f"/proc/{self.tracker.pid}/task/{self.tracker.pid}/children").read_text().split()
-            return [int(pid) for pid in listed if b"netpath.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+            return [int(pid) for pid in listed if Path(f"/proc/{pid}/comm").read_text() == "netpath-apply\n"]
         return []
 
     # -- our table, removed by somebody else ------------------------------------------------------------------------
