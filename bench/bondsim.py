@@ -49,6 +49,8 @@ class Weather:
     changed: float = 0.0
     cuts: tuple[tuple[float, float], ...] = ()
     """(from, to): nothing goes through."""
+    largest: int = 65535
+    """Bytes of a datagram that passes."""
 
     def cut(self, now: float) -> bool:
         return any(begin <= now < end for begin, end in self.cuts)
@@ -288,7 +290,7 @@ class Network:
             return  # where nobody is any more
         self.datagrams += 1
         for _ in range(2 if random.random() < weather.doubled else 1):
-            if random.random() < weather.loss or weather.cut(self.now - self.began):
+            if random.random() < weather.loss or weather.cut(self.now - self.began) or len(data) > weather.largest:
                 self.lost += 1
                 continue
             changed = data

@@ -27,6 +27,10 @@ PROOF = 3
 PROOF_TIME = 1.0
 SUSPECT = 4
 """Heartbeats of the peer that are missing: no data goes there until one comes."""
+PROBED = 2.0
+"""Seconds for which a PROBE is told: what came earlier may not come any more."""
+SMALL, LARGE = 400, 900
+"""Bytes, with IP and UDP headers: what arrived is at most so large on average, what was lost at least so large."""
 _WRAP = 1 << 32
 
 
@@ -81,7 +85,9 @@ class Path:
         """Data frames before this number (a count that does not wrap) are not under way here any more."""
         self.observed: tuple[int, int] | None = None
         """By the last heartbeat: (datagrams sent, of them lost) since the one before."""
-        self.largest_probe = 0
+        self._largest_probe = 0
+        self._probed = 0.0
+        """When it came."""
         self.heard = now
         """When the last authentic datagram came."""
         self._reported = now
@@ -192,7 +198,23 @@ class Path:
             delay=(way - _WRAP if way >= _WRAP // 2 else way) / 1e6,
         )
         self.observed = report.datagrams, report.lost
+        self._judge_size(report, got)
         self.rate.report(now, report)
+
+    def probed(self, size: int, now: float) -> None:
+        """A PROBE of that many bytes came."""
+        self._largest_probe = max(size, self._largest_probe if now - self._probed < PROBED else 0)
+        self._probed = now
+
+    def forget_probes(self) -> None:
+        """The peer's address is another one: what came from the one before says nothing of it."""
+        self._largest_probe = 0
+
+    def _judge_size(self, report: Report, got: int) -> None:
+        """Whether what is large does not go through any more, though small datagrams do: the way has changed."""
+        large_arrived = report.delivered > SMALL * got
+        if large_arrived or (report.lost and report.sent - report.delivered >= LARGE * report.lost):
+            self.mtu.vanished(not large_arrived)
 
     def _offered(self, begin: float, end: float) -> int:
         """Bytes that were sent between two times."""
@@ -250,7 +272,7 @@ class Path:
             bytes=self.received_bytes,
             highest=max(highest, 0) & U32,
             number=number & U32,
-            largest=self.largest_probe,
+            largest=self._largest_probe if now - self._probed < PROBED else 0,
             closing=False,
         )
 
@@ -287,7 +309,7 @@ class Path:
         self.address.proven, self.address.candidate = address, None
         self.mtu = MtuSearch(largest)
         self.overhead = overhead
-        self.largest_probe = 0
+        self.forget_probes()
 
     def suspect(self, now: float) -> bool:
         """Whether heartbeats are overdue: nothing should be risked on it. A busy path is known so in some 0.15 s."""

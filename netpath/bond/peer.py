@@ -188,7 +188,7 @@ class Peer:
         match frame:
             case Heartbeat():
                 if path.address.returned(frame.returned, address):
-                    path.largest_probe = 0
+                    path.forget_probes()
                 came_up = path.beat(frame, now)
                 path.brought = max(path.brought, self.receiver.count(frame.number))
                 if path.observed is not None:
@@ -199,7 +199,7 @@ class Peer:
                 if came_up:
                     self._choose(now)
             case Probe():
-                path.largest_probe = max(path.largest_probe, frame.size)
+                path.probed(frame.size, now)
             case Missing():
                 if session is self.session and self._answers.take(1.0, now):
                     self._send_again(self._unreported.find(frame.holes), now)

@@ -17,7 +17,7 @@ _OURS = object()
 
 
 class Roster:
-    """`configure` follows the settings, `count` is to be called when a client has come or gone."""
+    """`configure` follows the settings."""
 
     def __init__(self, settings: BondServer, sessions: ServerSessions, write: Write) -> None:
         """Nobody is on it yet. `write` hands a client's packet to the device."""

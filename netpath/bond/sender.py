@@ -125,7 +125,9 @@ class Sender:
             copy = bytes((frame[0] | COPY,)) + frame[1:]
             size = WIRE_HEAD + len(copy) + TAG
             trains += [
-                self._train(path, [copy], size, session, now) for path, _ in self.scheduler.split(1, size + 28, now)
+                self._train(path, [copy], size, session, now)
+                for path, _ in self.scheduler.split(1, size + 28, now)
+                if size <= self.outlets[path].room  # which may have shrunk since
             ]
         return trains
 

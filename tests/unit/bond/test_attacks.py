@@ -333,12 +333,12 @@ def test_a_late_heartbeat_does_not_take_the_address_away() -> None:
 def test_a_new_address_has_brought_no_probe_yet() -> None:
     served = Served()
     served.says(heartbeat(), Probe(1400), address=CAFE)
-    assert served.path.largest_probe == 1400
+    assert served.path._largest_probe == 1400
     ((*_, data),) = served.peer.tick(NOW)[0]
     ((beat,), _) = unpack(open_one(served.client, data, NOW) or b"")
     assert isinstance(beat, Heartbeat)
     served.says(heartbeat(now=2, returned=beat.token), address=CAFE)
-    assert (served.path.address.proven, served.path.largest_probe) == (CAFE, 0)
+    assert (served.path.address.proven, served.path._largest_probe) == (CAFE, 0)
 
 
 # Frames that lie: made by an authentic peer, who is faulty or means harm.

@@ -146,3 +146,26 @@ def test_the_status_counts_what_repairs_do() -> None:
     assert sent["repairs_sent"] >= 180
     assert received["recovered"] - before["recovered"] > 3
     assert received["rx_packets"] == 600
+
+
+def test_a_path_that_becomes_narrow_carries_smaller_datagrams() -> None:
+    network = Network(5, [Weather(0.01)])
+    network.run(2.0)
+    path = network.client.peer.paths[0]
+    assert path.room == 1472
+    network.weather[0].largest = 1300
+
+    def send(first: int, count: int, size: int) -> int:
+        for position in range(first, first + count):
+            network.client.send_packet(datagram_packet(0, position, size, network.random))
+            network.run(0.02)
+        return len(network.judges[1].seen[0]) + len(network.judges[0].seen[0])
+
+    assert send(0, 100, 1400) < 10, "nothing tells at once"
+    network.run(5.0)
+    assert 1200 <= path.room <= 1300
+    before = send(100, 1, 1100)
+    assert send(101, 50, 1100) >= before + 50
+    network.weather[0].largest = 65535
+    network.run(700.0)
+    assert path.room == 1472
