@@ -66,7 +66,7 @@ def main() -> int:
     options = _arguments()
     names = options.names or [*MEASUREMENTS, *STUDIES]
     machine = document.machine()
-    rows: list[Row] = []
+    measured: dict[str, Sequence[Row]] = {}
     failed = False
     for name in names:
         began = time.monotonic()
@@ -75,17 +75,17 @@ def main() -> int:
             if name in STUDIES:
                 STUDIES[name][1](options.quick, options.write)
             else:
-                rows += MEASUREMENTS[name][1](options.quick)
+                measured[name] = MEASUREMENTS[name][1](options.quick)
         except (LabError, OSError, subprocess.SubprocessError) as error:
             failed = True
-            rows.append(Missing(TITLES[name], "-", str(error).splitlines()[0]))
+            measured[name] = [Missing(TITLES[name], "-", str(error).splitlines()[0])]
             print(f"{name}: {error}", file=sys.stderr, flush=True)
         print(f"{name}: took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     machine[-1] += f", after: {os.getloadavg()[0]:.1f}"
-    if rows:
-        print("\n".join(machine), plain(rows), sep="\n\n", end="")
-    if options.write and not failed and not options.names:
-        document.write(machine, rows)
+    if measured:
+        print("\n".join(machine), plain([row for rows in measured.values() for row in rows]), sep="\n\n", end="")
+    if options.write and measured and not failed:
+        document.write(list(MEASUREMENTS), machine, measured)
     return int(failed)
 
 
@@ -98,10 +98,10 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", choices=[*TITLES, []], help="only these measurements")
     parser.add_argument("--quick", action="store_true", help="fewer runs: a look, no verdict")
-    parser.add_argument("--write", action="store_true", help="replace the figures in docs/")
+    parser.add_argument("--write", action="store_true", help="replace the figures of what is measured in docs/")
     options = parser.parse_args()
-    if options.write and (options.quick or set(options.names) - STUDIES.keys()):
-        parser.error(f"--write needs all measurements in full, or only those with a document: {', '.join(STUDIES)}")
+    if options.write and options.quick:
+        parser.error("--write needs measurements in full")
     return options
 
 

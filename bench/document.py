@@ -3,22 +3,40 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from bench.figure import Row, markdown
+from bench.figure import Row, markdown, told
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+RESULTS = DOCUMENT.with_suffix(".json")
 BEGIN, END = "<!-- figures: written by `python -m bench --write` -->", "<!-- end of figures -->"
 
 
-def write(machine: Sequence[str], rows: Sequence[Row]) -> None:
-    """Write the measured budgets. Raises ValueError as `replace` does."""
-    replace(DOCUMENT, BEGIN, END, f"{bullets(machine)}\n{markdown(rows)}")
+def write(order: Sequence[str], machine: Sequence[str], measured: Mapping[str, Sequence[Row]]) -> None:
+    """Put the rows of these measurements in the place of their old ones: in benchmarks.json, which keeps what was
+    measured when, and in the document, in the given order. Raises ValueError as `replace` does.
+    """
+    kept: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    for name, rows in measured.items():
+        kept[name] = {"machine": list(machine), "rows": [told(row) for row in rows]}
+    RESULTS.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    replace(DOCUMENT, BEGIN, END, rendered({name: kept[name] for name in order if name in kept}))
+
+
+def rendered(kept: Mapping[str, Any]) -> str:
+    """Who was measured where and when, a line for each occasion, then the table."""
+    occasions: dict[tuple[str, ...], list[str]] = {}
+    for name, entry in kept.items():
+        occasions.setdefault(tuple(entry["machine"]), []).append(name)
+    lines = [f"{', '.join(names)}: {'; '.join(machine)}" for machine, names in occasions.items()]
+    return f"{bullets(lines)}\n{markdown([row for entry in kept.values() for row in entry['rows']])}"
 
 
 def bullets(machine: Sequence[str]) -> str:

@@ -88,14 +88,23 @@ def plain(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """The same as a table of Markdown; notes are numbered and follow it."""
+Told = tuple[Sequence[str], str]
+"""Texts for the columns of HEADINGS, and a note or nothing."""
+
+
+def told(row: Row) -> Told:
+    """What is kept of a row."""
+    return row.cells(), row.note if isinstance(row, Figure) else ""
+
+
+def markdown(rows: Sequence[Told]) -> str:
+    """A table of Markdown; notes are numbered and follow it."""
     lines = [markdown_line(HEADINGS), markdown_line(["---"] * len(HEADINGS))]
     notes: list[str] = []
-    for row in rows:
-        cells = list(row.cells())
-        if isinstance(row, Figure) and row.note:
-            notes.append(row.note)
+    for texts, note in rows:
+        cells = list(texts)
+        if note:
+            notes.append(note)
             cells[2] += f" [{len(notes)}]"
         lines.append(markdown_line(cells))
     return "\n".join([*lines, "", *(f"{number}. {note}" for number, note in enumerate(notes, 1))]) + "\n"
