@@ -39,7 +39,7 @@ CASES = (
 
 def measure(quick: bool) -> list[Row]:
     """NetPath's rows repeat those of `bond`, without budgets: only what was measured in turns can be compared."""
-    seconds, runs = (5.0, 1) if quick else (8.0, 3)
+    seconds, runs = (5.0, 1) if quick else (8.0, 2)
     present: list[Tunnel] = []
     missing: list[Row] = []
     for tunnel in TUNNELS:
