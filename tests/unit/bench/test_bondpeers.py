@@ -77,10 +77,10 @@ def test_they_take_turns_and_the_ratio_is_told(turns: list[tuple[str, str]], mon
     monkeypatch.setattr(bondpeers, "TUNNELS", (_tunnel("other"),))
     monkeypatch.setattr(bondpeers, "CASES", CASES[:1])
     ours, theirs = bondpeers.measure(quick=False)
-    assert turns == [("bond", "2x100"), ("other", "2x100")] * 3
+    assert turns == [("bond", "2x100"), ("other", "2x100")] * 2
     assert isinstance(ours, Figure)
     assert isinstance(theirs, Figure)
-    assert (ours.values, theirs.values) == ((150.0,) * 3, (100.0,) * 3)
+    assert (ours.values, theirs.values) == ((150.0,) * 2, (100.0,) * 2)
     assert ours.budget is None
     assert theirs.note == "a note; the bond: 1.50 times that"
 
