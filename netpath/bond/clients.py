@@ -15,6 +15,7 @@ from netpath.bond.paths import Path, State
 from netpath.bond.peer import Peer
 from netpath.bond.serverside import Client, Standing
 from netpath.bond.sides import Sides
+from netpath.bond.slices import VNET
 from netpath.bonding import BondPeer, Transport
 
 BURST = 0.1
@@ -25,7 +26,6 @@ PACKET = 1500
 IDLE_PATH = 60.0
 """Seconds of silence after which a path is forgotten."""
 _LINK_LOCAL = b"\xfe\x80"
-_VNET = 10
 
 Write = Callable[[Sequence[bytes | memoryview]], None]
 Owner = Callable[[bytes], object]
@@ -158,7 +158,7 @@ class Served:
             if isinstance(target, Served) and target is not self:
                 self.limited += 1
                 return
-        if self._into is not None and not self._into.take(sum(map(len, buffers)) - _VNET, self.now):
+        if self._into is not None and not self._into.take(sum(map(len, buffers)) - VNET.size, self.now):
             self.limited += 1
             return
         self._write(buffers)

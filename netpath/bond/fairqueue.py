@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 
 from netpath.bond.dataframes import flow_of
+from netpath.bond.slices import VNET
 
 QUANTUM = 16 * 1024
 """Bytes of a flow's turn: some packets, or a part of a large one that is paid for later."""
@@ -20,8 +21,6 @@ LEAST, MOST = 256 * 1024, 8 * 1024 * 1024
 """Bytes that may wait at least and at most: some large packets; what a router can spare."""
 FLOWS = 256
 """From which on those are forgotten that have nothing waiting."""
-VNET = 10
-"""Bytes of virtio_net_hdr before each packet."""
 
 
 class _Flow:
@@ -52,7 +51,7 @@ class FairQueue:
 
     def push(self, packet: bytes, most: float) -> None:
         """No more than `most` bytes will wait: for that some are dropped, this one perhaps among them."""
-        number = flow_of(memoryview(packet)[VNET:])
+        number = flow_of(memoryview(packet)[VNET.size :])
         flow = self._flows.get(number)
         if flow is None:
             if len(self._flows) >= FLOWS:

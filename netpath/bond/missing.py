@@ -22,7 +22,7 @@ MOST = 4096
 """Holes that are noticed at most: with more, so much is lost that the oldest will not be waited for."""
 
 
-class Missing:
+class Losses:
     """`notice` after each batch; `take` what is due."""
 
     def __init__(self) -> None:

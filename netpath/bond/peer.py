@@ -41,7 +41,7 @@ from netpath.bonding import BondMode
 ANSWERS = (500.0, 50.0)
 """MISSING frames that are answered, a second and at once: each is a search."""
 PAUSE = 0.002
-"""Seconds between two ticks at least, whatever comes."""
+"""Seconds from a tick to the next at least that is only for what is missing: it is asked for together."""
 RETURN = 0.02
 """Seconds that something takes to come again, beside the way."""
 LONGEST_RETURN = 0.4
@@ -98,7 +98,7 @@ class Peer:
         """Reason of a BYE of the whole session."""
         self._unreported = Unreported()
         self._answers = Bucket(*ANSWERS, 0.0)
-        self._lost = missing.Missing()
+        self._lost = missing.Losses()
         self._again: list[Train] = []
         self._ticked = 0.0
         self._last_packet = 0.0
@@ -282,11 +282,10 @@ class Peer:
         return found
 
     def _asked(self, now: float) -> list[Datagram]:
-        """What is missing is asked for by the quickest path."""
+        """What is missing is asked for by the two quickest paths, as that may be lost as well."""
         holes = self._lost.take(self._patience, now)
         if not holes or not self.receiver.order.grace or self.session is None:
             return []
-        # By two paths, as this may be lost as well.
         quickest = sorted(self.sender.outlets, key=lambda number: self.paths[number].way)[:2]
         plaintexts = [pack(Missing(tuple(holes[at : at + MOST_HOLES]))) for at in range(0, len(holes), MOST_HOLES)]
         return [

@@ -13,12 +13,11 @@ from typing import NamedTuple
 from netpath.bond.schedule import Way
 from netpath.bonding import BondRule
 from netpath.model import AddressSpec, RangeSpec
+from netpath.steering.interpret import PORT_PROTOCOLS, has_address, in_range
 
 REMEMBERED = 8192
 """Flows whose way is known; then all of it is found out again."""
 _SHORTEST = 20
-_TCP, _UDP = 6, 17
-_WITH_PORTS = frozenset((_TCP, _UDP, 33, 132, 136))
 _ICMP6 = 58
 _HOP_BY_HOP, _ROUTING, _FRAGMENT, _OPTIONS = 0, 43, 44, 60
 _MORE, _OFFSET = 0x2000, 0x1FFF
@@ -87,8 +86,8 @@ class Rules:
 def matches(rule: BondRule, facts: Facts) -> bool:
     """Whether all criteria of a rule do."""
     return (
-        _in_ranges(rule.proto, facts.proto)
-        and _in_ranges(rule.dscp, facts.dscp)
+        in_range(rule.proto, facts.proto)
+        and in_range(rule.dscp, facts.dscp)
         and _is_port(rule.src_port, facts.ports and facts.ports[0])
         and _is_port(rule.dest_port, facts.ports and facts.ports[1])
         and _is_address(rule.src_ip, facts.family, facts.source)
@@ -109,10 +108,10 @@ def _key(packet: bytes) -> Key | None:
     first = packet[0]
     if first == 0x45 and not (packet[6] & 0x3F or packet[7]):
         proto = packet[9]
-        return proto, packet[1] >> 2, packet[12 : 24 if proto in _WITH_PORTS else 20]
+        return proto, packet[1] >> 2, packet[12 : 24 if proto in PORT_PROTOCOLS else 20]
     if first >> 4 == 6 and len(packet) >= 44:
         proto = packet[6]
-        if proto in _WITH_PORTS or proto == _ICMP6:
+        if proto in PORT_PROTOCOLS or proto == _ICMP6:
             dscp = (first & 0xF) << 2 | packet[1] >> 6
             return proto, dscp, packet[8 : 44 if proto != _ICMP6 else 40]
     return None
@@ -152,31 +151,23 @@ def _read6(packet: bytes) -> Facts | None:
 
 
 def _ports(proto: int, packet: bytes, at: int) -> tuple[int, int] | None:
-    if proto not in _WITH_PORTS or len(packet) < at + 4:
+    if proto not in PORT_PROTOCOLS or len(packet) < at + 4:
         return None
     return int.from_bytes(packet[at : at + 2], "big"), int.from_bytes(packet[at + 2 : at + 4], "big")
-
-
-def _in_ranges(spec: RangeSpec, number: int) -> bool:
-    if any(low <= number <= high for low, high in spec.none_of):
-        return False
-    return not spec.any_of or any(low <= number <= high for low, high in spec.any_of)
 
 
 def _is_port(spec: RangeSpec, port: int | None) -> bool:
     if not spec.any_of and not spec.none_of:
         return True
-    return port is not None and _in_ranges(spec, port)
+    return port is not None and in_range(spec, port)
 
 
 def _is_address(spec: AddressSpec, family: str, address: int) -> bool:
     if not spec.any_of and not spec.none_of:
         return True
-    if all(match.family != family for match in spec.any_of or spec.none_of):
-        return False  # only about the other family, as a `rule` with such addresses
-    if any(address & match.mask == match.value for match in spec.none_of if match.family == family):
-        return False
-    return not spec.any_of or any(address & m.mask == m.value for m in spec.any_of if m.family == family)
+    # One that is only about the other family is of that family, as a `rule` with such addresses.
+    of_family = any(match.family == family for match in spec.any_of or spec.none_of)
+    return of_family and has_address(spec, family, address)
 
 
 def for_peer(rules: Sequence[BondRule], name: str) -> tuple[BondRule, ...]:

@@ -29,6 +29,7 @@ from netpath.bond.roster import Roster
 from netpath.bond.serverside import ServerSessions
 from netpath.bond.session import ExpiredError, Session
 from netpath.bond.sides import Sides
+from netpath.bond.slices import VNET
 from netpath.bond.wire import Kind
 from netpath.bonding import BondServer
 from netpath.tracker.journal import Log
@@ -41,7 +42,6 @@ LINES = (1.0, 10.0)
 """Strangers a second that are looked at for the log, and how many at once; of each key a line a minute."""
 PACKETS = 64
 """That are taken from the device before the sockets have their turn."""
-_VNET = 10
 
 
 class Server(Engine[Served]):
@@ -185,7 +185,7 @@ class Server(Engine[Served]):
             buffer = read(now)
             if buffer is None:
                 return
-            served = owner(inner.destination(buffer[_VNET:]))
+            served = owner(inner.destination(buffer[VNET.size :]))
             if not isinstance(served, Served) or served.peer is None:
                 continue  # for nobody that is there
             if served.queue or served.opens(now) > now:
@@ -195,7 +195,7 @@ class Server(Engine[Served]):
                 self._forward(served, served.peer, buffer, now)
 
     def _forward(self, served: Served, peer: Peer, buffer: memoryview, now: float) -> None:
-        served.charge(len(buffer) - _VNET, now)
+        served.charge(len(buffer) - VNET.size, now)
         try:
             trains = peer.packet(buffer, now)
         except ExpiredError:

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from netpath.bonding import BondMode, BondRule
+from netpath.config.build import check_ports
 from netpath.config.parse import Parsed, Report
 from netpath.config.problems import nearest
-from netpath.config.values import WITH_PORTS
 from netpath.model import AddressSpec, RangeSpec
 
 
@@ -25,7 +25,7 @@ class BondRules:
         for section in self._rules:
             self._check_named(section, "bond", list(bonds))
             self._check_named(section, "peer", list(peers))
-            self._check_ports(section)
+            check_ports(section, report)
             self._check_families(section)
             if "copies" in section.entries and section.maybe("mode", str) not in (None, BondMode.REDUNDANT):
                 message = f"has no effect with mode {section.get('mode', str)}"
@@ -63,17 +63,6 @@ class BondRules:
                 like = nearest(name, known)
                 fix = f"did you mean {like}?" if like else f"add config {what} '{name}'"
                 self._report.error(section, option, f"there is no {what} {name}", fix, item=name)
-
-    def _check_ports(self, section: Parsed) -> None:
-        if "proto" in section.broken:
-            return
-        proto = section.get("proto", RangeSpec)
-        ported = proto.any_of and all(n in WITH_PORTS for low, high in proto.any_of for n in range(low, high + 1))
-        for option in ("src_port", "dest_port"):
-            ports = section.get(option, RangeSpec)
-            if (ports.any_of or ports.none_of) and not ported:
-                fix = "add option proto 'tcp' or 'udp' (or both: 'tcp udp')"
-                self._report.error(section, option, "ports need a protocol that has them", fix)
 
     def _check_families(self, section: Parsed) -> None:
         """A rule that nothing can match is a mistake."""

@@ -256,7 +256,7 @@ def _rule(section: Parsed, draft: Draft, report: Report) -> Rule | None:
     policy = section.maybe("policy", str)
     if policy is not None and policy not in SPECIAL_POLICIES and policy not in draft.policies:
         _undefined(section, "policy", policy, [*draft.policies, *SPECIAL_POLICIES], report)
-    _check_ports(section, report)
+    check_ports(section, report)
     _check_domains(section, report)
     if policy is None:
         return None  # missing or malformed, reported by parse
@@ -297,7 +297,8 @@ def _family(section: Parsed, report: Report) -> str:
     return possible.pop() if len(possible) == 1 else "any"
 
 
-def _check_ports(section: Parsed, report: Report) -> None:
+def check_ports(section: Parsed, report: Report) -> None:
+    """Ports need protocols that have them, whatever the section is."""
     if "proto" in section.broken:
         return
     proto = section.get("proto", RangeSpec)

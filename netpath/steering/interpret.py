@@ -58,15 +58,18 @@ def _family(rule: Rule, flow: Flow) -> bool:
 
 def _proto(rule: Rule, flow: Flow) -> bool:
     asks_for_ports = rule.src_port != RangeSpec() or rule.dest_port != RangeSpec()
-    return _in_range(rule.proto, flow.proto) and not (asks_for_ports and flow.proto not in PORT_PROTOCOLS)
+    return in_range(rule.proto, flow.proto) and not (asks_for_ports and flow.proto not in PORT_PROTOCOLS)
 
 
-def _in_range(spec: RangeSpec, value: int) -> bool:
+def in_range(spec: RangeSpec, value: int) -> bool:
+    """Whether a number is one that is wanted, and none that is not."""
     wanted = not spec.any_of or any(first <= value <= last for first, last in spec.any_of)
     return wanted and not any(first <= value <= last for first, last in spec.none_of)
 
 
-def _has_address(spec: AddressSpec, family: str, address: int) -> bool:
+def has_address(spec: AddressSpec, family: str, address: int) -> bool:
+    """The same of an address."""
+
     def matches(pattern: AddressMatch) -> bool:
         return pattern.family == family and address & pattern.mask == pattern.value
 
@@ -82,13 +85,13 @@ def _has_name(spec: NameSpec, name: str | None) -> bool:
 _CRITERIA: tuple[tuple[str, Callable[[Rule, Flow], bool]], ...] = (
     ("family", _family),
     ("proto", _proto),
-    ("src_ip", lambda rule, flow: _has_address(rule.src_ip, flow.family, flow.src)),
-    ("dest_ip", lambda rule, flow: _has_address(rule.dest_ip, flow.family, flow.dst)),
-    ("src_port", lambda rule, flow: _in_range(rule.src_port, flow.sport)),
-    ("dest_port", lambda rule, flow: _in_range(rule.dest_port, flow.dport)),
+    ("src_ip", lambda rule, flow: has_address(rule.src_ip, flow.family, flow.src)),
+    ("dest_ip", lambda rule, flow: has_address(rule.dest_ip, flow.family, flow.dst)),
+    ("src_port", lambda rule, flow: in_range(rule.src_port, flow.sport)),
+    ("dest_port", lambda rule, flow: in_range(rule.dest_port, flow.dport)),
     ("src_iface", lambda rule, flow: _has_name(rule.src_iface, flow.iface)),
     ("src_mac", lambda rule, flow: _has_name(rule.src_mac, flow.mac)),
-    ("dscp", lambda rule, flow: _in_range(rule.dscp, flow.dscp)),
+    ("dscp", lambda rule, flow: in_range(rule.dscp, flow.dscp)),
     ("nft_set", lambda rule, flow: rule.nft_set is None or rule.nft_set in flow.sets),
     ("domain", lambda rule, flow: not rule.domains or domain_key(rule.name, rule.domains) in flow.sets),
 )

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bench.bondsim import datagram_packet
 from netpath.bond import fairqueue
 from netpath.bond.fairqueue import FairQueue, room
+from netpath.bond.slices import VNET
 
 RANDOM = Random(1)
 
@@ -23,7 +24,7 @@ def packet(flow: int, position: int, size: int = 1000) -> bytes:
 
 def told(data: bytes) -> tuple[int, int]:
     """(flow, position) of a packet."""
-    at = fairqueue.VNET + 28
+    at = VNET.size + 28
     return int.from_bytes(data[at : at + 4], "big"), int.from_bytes(data[at + 4 : at + 8], "big")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from netpath.bond import missing
 from netpath.bond.frames import Hole
-from netpath.bond.missing import LATE, Missing, holes
+from netpath.bond.missing import LATE, Losses, holes
 from tests.unit.bond.datagrams import open_one
 from tests.unit.bond.test_batches import ends
 
@@ -15,7 +15,7 @@ class Line:
 
     def __init__(self) -> None:
         self.session, self.receiver = ends()
-        self.box = Missing()
+        self.box = Losses()
         self.sealed: dict[int, dict[int, bytes]] = {}
 
     def bring(self, *counters: int, now: float, path: int = 3) -> None:
