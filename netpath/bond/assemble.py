@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from netpath.bond.dataframes import HEAD, HEADER, ORDERS
+from netpath.bond.rows import Row
 from netpath.bond.slices import MOST_SLICES, Head, SliceError, read_block, run
 
 Write = Callable[[Sequence[bytes | memoryview]], None]
@@ -31,8 +32,8 @@ class Stream:
         """Order of the first part."""
         self.end = -1
         """Order that comes next if nothing is missing; -1: nothing is under way."""
-        self.parts: list[bytes] = []
-        """Copies: for 1,400 bytes they are made faster than views."""
+        self.parts: list[bytes | memoryview] = []
+        """Views: of a row that is being added."""
 
 
 class Assembler:
@@ -52,14 +53,32 @@ class Assembler:
 
     def add(self, flow: int, order: int, frames: Sequence[bytes]) -> None:
         """Whole SLICE frames of one flow that follow each other; `order` is the first one's."""
+        heads = [(n, frame) for n, frame in enumerate(frames) if frame[0] & HEAD]
+        self._add(flow, order, [frame[HEADER:] for frame in frames], heads)
+
+    def add_row(self, flow: int, order: int, row: Row, kinds: Sequence[int]) -> None:
+        """The same for frames in a row; `kinds`: their first two bytes each."""
+        last = len(kinds) - 1
+        if any(kind & HEAD << 8 for kind in set(kinds[1:-1])):
+            heads = [n for n, kind in enumerate(kinds) if kind & HEAD << 8]
+        else:
+            heads = [n for n in (0, last) if kinds[n] & HEAD << 8]
+        self._add(flow, order, row.parts(), [(n, row.plaintext(n)) for n in heads])
+        if (stream := self._open.get(flow) or self.streams.get(flow)) is not None:
+            stream.parts = list(map(bytes, stream.parts))  # what is not written yet
+
+    def _add(
+        self, flow: int, order: int, parts: Sequence[bytes | memoryview], heads: Sequence[tuple[int, bytes]]
+    ) -> None:
+        """`parts`: what follows each frame's header; `heads`: where frames with a head block are, and those."""
         at = 0
-        for n in [n for n, frame in enumerate(frames) if frame[0] & HEAD]:
+        for n, frame in heads:
             if n > at:
-                self._without_head(flow, (order + at) % ORDERS, frames[at:n])
-            self._with_head(flow, self._stream(flow), (order + n) % ORDERS, frames[n])
+                self._without_head(flow, (order + at) % ORDERS, parts[at:n])
+            self._with_head(flow, self._stream(flow), (order + n) % ORDERS, frame)
             at = n + 1
-        if at < len(frames):
-            self._without_head(flow, (order + at) % ORDERS, frames[at:])
+        if at < len(parts):
+            self._without_head(flow, (order + at) % ORDERS, parts[at:])
 
     def flush(self) -> None:
         """Write all that can be written."""
@@ -81,16 +100,16 @@ class Assembler:
             stream = self.streams[flow] = Stream()
         return stream
 
-    def _without_head(self, flow: int, order: int, frames: Sequence[bytes]) -> None:
+    def _without_head(self, flow: int, order: int, parts: Sequence[bytes | memoryview]) -> None:
         stream = self._stream(flow)
         if order != stream.end or not stream.parts:
             self._interrupted(flow, stream, order)
-        stream.parts += [frame[HEADER:] for frame in frames]
-        stream.end = (order + len(frames)) % ORDERS
+        stream.parts += parts
+        stream.end = (order + len(parts)) % ORDERS
         if stream.head is not None:
             self._open[flow] = stream
         else:
-            self._wait(stream, sum(map(len, frames)))
+            self._wait(stream, sum(map(len, parts)))
 
     def _with_head(self, flow: int, stream: Stream, order: int, frame: bytes) -> None:
         try:

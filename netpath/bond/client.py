@@ -25,6 +25,7 @@ from netpath.bond.loop import Loop
 from netpath.bond.paths import State
 from netpath.bond.peer import Peer
 from netpath.bond.process import Device, Inbox, Signals, Surroundings
+from netpath.bond.rows import Row
 from netpath.bond.session import ExpiredError, Session
 from netpath.bond.streams import STREAMS, Stream, chosen, largest
 from netpath.bond.uplinks import Uplinks
@@ -107,7 +108,7 @@ class Client(Engine[None]):
         return None if session is None else (None, session)
 
     def _opened(
-        self, found: tuple[None, Session], path: int, plaintexts: list[bytes], place: Place | None, now: float
+        self, found: tuple[None, Session], path: int, plaintexts: list[bytes] | Row, place: Place | None, now: float
     ) -> None:
         if (known := self._peer.paths.get(path)) is not None:
             self._peer.opened_all(known, plaintexts, place, found[1], now)
@@ -135,6 +136,8 @@ class Client(Engine[None]):
         peer.finish(now)
         if (late := peer.late()) is not None and late < self._due:
             self._due = late
+        if peer.answers(now):
+            self._due = now
 
     # What goes out.
 
@@ -160,6 +163,7 @@ class Client(Engine[None]):
         queue, valve = self._queue, self._valve
         while queue and valve.opens(now) <= now:
             self._out(memoryview(queue.pop()), now)
+        self.deliver(now)
 
     def _out(self, buffer: memoryview, now: float) -> None:
         try:
@@ -167,7 +171,7 @@ class Client(Engine[None]):
         except ExpiredError:
             self._expired(now)
             return
-        self.send_trains(self._peer, trains, now)
+        self.post(self._peer, trains, now)
 
     # Time.
 
@@ -299,7 +303,7 @@ class Client(Engine[None]):
 
     def _make_peer(self) -> Peer:
         settings = self._settings
-        peer = transport.peer(settings.transport, settings.heartbeat, os.urandom, self._device.write)
+        peer = transport.peer(settings.transport, settings.heartbeat, os.urandom, self._device.write, follows=True)
         peer.sender.rules = transport.rules(settings.rules)
         return peer
 

@@ -13,6 +13,7 @@ from typing import Generic, NamedTuple, TypeVar
 from netpath.bond.links import NOWHERE, Address, Link
 from netpath.bond.loop import Loop
 from netpath.bond.peer import Datagram, Peer
+from netpath.bond.rows import Arena, Row
 from netpath.bond.sender import Train
 from netpath.bond.session import Session
 from netpath.bond.wire import HEAD, LEAST, MOST, Kind, Veil
@@ -23,6 +24,8 @@ BATCHES = 16
 HOLD = 0.5
 """Seconds for which packets wait when there is no path: a failover takes less, and what is older is of no use."""
 _DATA = int(Kind.DATA)
+TOGETHER = 16
+"""Single datagrams that wait for each other at most."""
 _QUIET = 60.0
 """Seconds between two log lines of one kind."""
 
@@ -78,6 +81,9 @@ class Engine(ABC, Generic[Owner]):
         self.loop = loop
         self.log = log
         self._veil = veil
+        self._arena = Arena()
+        self._posted: tuple[Peer, Train] | None = None
+        """Datagrams of one size for one path that wait for more of them."""
         self.unknown = 0
         """Datagrams that were dropped unopened: too short, too long, of no session or kind that is known."""
         self.refused = 0
@@ -90,7 +96,7 @@ class Engine(ABC, Generic[Owner]):
 
     @abstractmethod
     def _opened(
-        self, found: tuple[Owner, Session], path: int, plaintexts: list[bytes], place: Place | None, now: float
+        self, found: tuple[Owner, Session], path: int, plaintexts: list[bytes] | Row, place: Place | None, now: float
     ) -> None:
         """Authentic plaintexts of one path, opened by what `_session_of` gave.
 
@@ -150,6 +156,10 @@ class Engine(ABC, Generic[Owner]):
                     self.unknown += 1
                     at += segment
                     continue
+                row = found[1].open_row(self._arena, data[at:], segment, first, now)
+                if row is not None:
+                    self._opened(found, first & 0xFFF, row, place, now)
+                    return
                 plaintexts, refused, at, newest = found[1].open_all(data, segment, at, first, now)
                 self.refused += refused
                 if plaintexts:
@@ -179,6 +189,31 @@ class Engine(ABC, Generic[Owner]):
                 continue  # it went while the packet was made: the peer sends such again
             assert isinstance(place, Place)
             self._send(place, buffers if veil is None else veil.hide(buffers), segment, 2, now)
+
+    def post(self, peer: Peer, trains: Sequence[Train], now: float) -> None:
+        """As `send_trains`, but single datagrams of one size and path wait for each other until `deliver`: what was
+        read from the device together (acknowledgements, most often) one send of the kernel's takes.
+        """
+        for train in trains:
+            path, buffers, segment, *_ = train
+            if self._posted is not None:
+                owner, waiting = self._posted
+                alike = owner is peer and waiting.path == path and waiting.segment == segment and len(buffers) == 2
+                if alike and len(waiting.buffers) < 2 * TOGETHER:
+                    waiting.buffers.extend(buffers)
+                    continue
+                self.deliver(now)
+            if len(buffers) == 2:
+                self._posted = peer, train
+            else:
+                self.send_trains(peer, (train,), now)
+
+    def deliver(self, now: float) -> None:
+        """What was posted. To be called when nothing more is read from the device at the moment."""
+        if self._posted is not None:
+            peer, train = self._posted
+            self._posted = None
+            self.send_trains(peer, (train,), now)
 
     def send_handshake(self, place: Place, datagram: bytes, now: float) -> None:
         """An initiation or response."""

@@ -21,8 +21,9 @@ _TIMESPEC = struct.Struct("@ll")
 _IP_PKTINFO, _IPV6_RECVPKTINFO, _IPV6_PKTINFO = 8, 49, 50
 _SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
 BUFFER = 4 * 1024 * 1024
-TRAIN = 60_000
-"""Bytes of one send: with headers it must stay below 64 KiB, or the kernel segments it the slow way."""
+TRAIN = 63_900
+"""Bytes of one send: with headers it must stay below 64 KiB (some drivers: 64,000 bytes), or the kernel segments it the
+slow way."""
 SEGMENTS = 64
 """Datagrams of one send (UDP_MAX_SEGMENTS of kernels before 6.9)."""
 LARGEST = 65536
@@ -120,6 +121,8 @@ class Link:
         self._view = memoryview(self._buffer)
         self._ahead: Batch | None = None
         """Read already, but no part of the batch before it."""
+        self._dry = False
+        """There was nothing behind the batch that was given last."""
         self.lost = 0
         """Sends that the kernel refused."""
         self.error: int | None = None
@@ -167,6 +170,9 @@ class Link:
         Where the kernel does not put datagrams together (UDP_GRO), they are read until another sender's or size comes:
         all that follows costs a batch, not a datagram.
         """
+        if self._dry:
+            self._dry = False
+            return None
         first, self._ahead = self._ahead or self._read(0), None
         if first is None or first.segment != len(first.data) or first.segment > SINGLE:
             return first
@@ -176,6 +182,7 @@ class Link:
         for _ in range(SEGMENTS):
             found = self._read(total)
             if found is None:
+                self._dry = True
                 break
             size = len(found.data)
             if found.segment != size or size > first.segment or found[2:4] != first[2:4]:

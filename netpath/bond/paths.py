@@ -60,6 +60,8 @@ class Path:
         self._calm = interval
         self.interval = interval
         """Seconds between heartbeats now."""
+        self.slack = 1.0
+        """By how much longer it takes until one is due."""
         self.number = number
         self.overhead = overhead
         self.address = address
@@ -254,7 +256,7 @@ class Path:
 
     def due(self) -> float:
         """When the next heartbeat is to go."""
-        return self._last_beat + self.interval
+        return self._last_beat + self.interval * self.slack
 
     def heartbeat(self, token: bytes, highest: int, number: int, now: float) -> Heartbeat:
         """The next one; `highest`: counter of this path that came in, `number`: of our next data frame."""

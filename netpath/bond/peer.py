@@ -31,6 +31,7 @@ from netpath.bond.mtu import MtuSearch
 from netpath.bond.paths import INTERVAL, Path, State
 from netpath.bond.rate import Rate
 from netpath.bond.receiver import Receiver
+from netpath.bond.rows import Row
 from netpath.bond.schedule import Scheduler
 from netpath.bond.sender import Sender, Train
 from netpath.bond.session import ExpiredError, Session
@@ -48,8 +49,12 @@ LONGEST_RETURN = 0.4
 """Seconds from which on nothing is asked for again: later packets of the flow would wait for too long."""
 TAIL = 0.005
 """Seconds after the last packet of the device: then a group that has begun ends, and gets its repairs."""
-TOGETHER = 0.2
-"""Part of the time between heartbeats by which one may go earlier, with those of other paths: fewer wake-ups."""
+TOGETHER = 0.25
+"""Part of the time between heartbeats by which one may go earlier, with those of other paths or just after the peer's:
+fewer wake-ups."""
+SLACK = 1.04
+"""By so much one end's heartbeats take longer, until they fall upon the other's: from then on the process that sends
+them wakes up once for both."""
 _DATA = Type.PACKET << 4
 SPREAD = (0.12, 0.5)
 """Seconds: the least and the most that frames wait for earlier ones of their flow. Loss is mostly known much sooner, by
@@ -75,8 +80,9 @@ class Peer:
         heartbeat: float = INTERVAL,
         correction: Policy | None = None,
         obfuscate: bool = False,
+        follows: bool = False,
     ) -> None:
-        """`correction`: how many repairs are sent, none unless given."""
+        """`correction`: how many repairs are sent, none unless given. `follows`: let heartbeats go with the peer's."""
         self._random = random
         self.session: Session | None = None
         """What is sent with."""
@@ -86,6 +92,7 @@ class Peer:
         self.receiver = Receiver(write)
         self.streams = streams
         self._heartbeat_interval = heartbeat
+        self._follows = follows
         self._asks = scheduler.way.mode is not BondMode.LOW_LATENCY
         """Whether what is lost is asked for again: later packets of its flow wait for it."""
         self.faulty = 0
@@ -101,6 +108,8 @@ class Peer:
         self._lost = missing.Losses()
         self._again: list[Train] = []
         self._ticked = 0.0
+        self._beaten = False
+        """A heartbeat has come."""
         self._last_packet = 0.0
 
     def add_path(
@@ -123,6 +132,8 @@ class Peer:
             overhead=overhead,
             interval=self._heartbeat_interval,
         )
+        if self._follows:
+            path.slack = SLACK
         self.paths[number] = path
         return path
 
@@ -144,14 +155,23 @@ class Peer:
     # What comes in.
 
     def opened_all(
-        self, path: Path, plaintexts: list[bytes], address: Hashable | None, session: Session, now: float
+        self, path: Path, plaintexts: list[bytes] | Row, address: Hashable | None, session: Session, now: float
     ) -> None:
         """Authentic plaintexts of one batch. `address`: None when newer ones came before."""
         known = path.address
         if address is not None and (address != known.proven or known.candidate is not None):
             known.arrived(address, newest=session is self.session)
         count = len(plaintexts)
-        path.arrived(sum(map(len, plaintexts)) + count * (HEAD + TAG + path.overhead), now, count)
+        if isinstance(plaintexts, Row):
+            path.arrived(plaintexts.size + count * (HEAD + TAG + path.overhead), now, count)
+            if (brought := self.receiver.row(plaintexts, now)) is not None:
+                path.brought = max(path.brought, brought)
+                if session is self.session:
+                    self._lost.notice(path.number, session, now)
+                return
+            plaintexts = plaintexts.plaintexts()
+        else:
+            path.arrived(sum(map(len, plaintexts)) + count * (HEAD + TAG + path.overhead), now, count)
         frames = [plaintext for plaintext in plaintexts if plaintext[0] >= _DATA]
         if frames:
             path.brought = max(path.brought, self.receiver.frames(frames, now))
@@ -189,6 +209,7 @@ class Peer:
             case Heartbeat():
                 if path.address.returned(frame.returned, address):
                     path.forget_probes()
+                self._beaten = True
                 came_up = path.beat(frame, now)
                 path.brought = max(path.brought, self.receiver.count(frame.number))
                 if path.observed is not None:
@@ -240,6 +261,16 @@ class Peer:
     def _patience(self) -> float:
         """Seconds for which a datagram may be late before it is asked for."""
         return missing.REPAIRED if self.receiver.decoder.repaired else missing.LATE
+
+    def answers(self, now: float) -> bool:
+        """Whether heartbeats of the peer's have come and those of this end may go now, at one go. Asked once, it is no
+        more."""
+        beaten, self._beaten = self._beaten, False
+        return (
+            beaten
+            and self._follows
+            and any(path.due() <= now + TOGETHER * path.interval for path in self.paths.values())
+        )
 
     def due(self, now: float) -> float:
         """When `tick` has something to do."""

@@ -9,11 +9,12 @@ from operator import sub
 from struct import Struct
 
 from netpath.bond.assemble import Assembler, Write
-from netpath.bond.dataframes import COPY, HEAD, HEADER, LOOSE, NUMBERS, PARTIAL, SLICE
+from netpath.bond.dataframes import COPY, FLOWS, HEAD, HEADER, LOOSE, NUMBERS, PARTIAL, SLICE
 from netpath.bond.fec import CODEC
 from netpath.bond.fec.groups import Decoder
 from netpath.bond.frames import FrameError, Type
 from netpath.bond.reorder import Reorder
+from netpath.bond.rows import Row
 from netpath.bond.slices import NEEDS_CSUM, VNET
 
 TIMEOUT = 0.1
@@ -94,6 +95,34 @@ class Receiver:
             top = max(top, found)
             at = end
         return top
+
+    def row(self, row: Row, now: float) -> int | None:
+        """A row of slices of one flow whose orders and numbers follow each other, as `frames` would take it; None, and
+        nothing is done: it is something else.
+        """
+        fronts, length = row.fronts(), len(row)
+        kinds, values, number = fronts[::3], fronts[1], fronts[2]
+        high = kinds[0] & 0xFF
+        if (
+            not {kind ^ high for kind in set(kinds)} <= _SLICES
+            or fronts[1::3] != tuple(range(values, values + length * FLOWS, FLOWS))
+            or fronts[2::3] != tuple(range(number, number + length))
+        ):
+            return None
+        last = self.count(number) + length - 1
+        if last < length - 1:
+            return None
+        spared = self.decoder.spare(number, row)
+        frames = () if spared else row.plaintexts()
+        if not spared and not self.decoder.add_row(number, frames):
+            return None
+        self.highest = max(self.highest, last)
+        flow, order = values & FLOWS - 1, high << 16 | values >> 16
+        if self.order.straight(flow, order, length):
+            self.assembler.add_row(flow, order, row, kinds)
+        else:
+            self._all(self.order.push(flow, order, number, frames or row.plaintexts(), now))
+        return last
 
     def _run(self, kinds: Sequence[int], value: int, frames: Sequence[bytes], now: float) -> int | None:
         """Frames of one flow whose orders and numbers follow each other; None, and nothing is done: they are not such

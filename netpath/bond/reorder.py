@@ -103,8 +103,7 @@ class Reorder(Generic[T]):
         frame's. `loose`: it need not wait itself.
         """
         expected, count = self.next[flow], len(frames)
-        if order == expected and flow not in self.gaps:
-            self.next[flow] = (order + count) % ORDERS
+        if self.straight(flow, order, count):
             return (frames,)
         behind = (expected - order) % ORDERS
         if 0 < behind <= _HALF_ORDERS:
@@ -126,6 +125,13 @@ class Reorder(Generic[T]):
         elif gap.count > MOST_WAITING:
             self._skip(flow, gap, ready)
         return ready
+
+    def straight(self, flow: int, order: int, count: int) -> bool:
+        """Whether so many frames, `order` being the first one's, are due just now; then they count as delivered."""
+        if order != self.next[flow] or flow in self.gaps:
+            return False
+        self.next[flow] = (order + count) % ORDERS
+        return True
 
     def passed(self, number: int, now: float) -> Sequence[Sequence[T]]:
         """Every data frame before `number` has arrived or is lost, but for what is sent again."""

@@ -30,8 +30,6 @@ from netpath.bonding import BondMode
 
 SMALL = 300
 """Bytes of an inner packet that does not wait for others: calls, games, questions to name servers, acknowledgements."""
-_STEP = 1 << 48 | 1
-"""Added to a data frame's header as a number: the next order, the next number."""
 _GSO_TYPE, _FLAGS = 1, 0
 _UNSEGMENTED = memoryview(bytes(VNET.size))
 
@@ -226,16 +224,15 @@ class Sender:
         count, size, overhead = head.slices, head.size, head.overhead
         value = self._next_header(first, flow, count)
         if count == 1:
-            return [(value | HEAD << 72).to_bytes(HEADER, "big") + head.block(0) + packet[start:]]
-        # The orders or numbers of one packet pass their ends once in a long while.
-        wraps = (value >> 48 & 0xFFFFFF) + count > ORDERS or (value & 0xFFFFFFFF) + count > NUMBERS
-        values = [_added(value, n) for n in range(count)] if wraps else [value + n * _STEP for n in range(count)]
+            return [_with_head(value.to_bytes(HEADER, "big")) + head.block(0) + packet[start:]]
+        # The orders or numbers of one packet seldom pass the ends of what holds them.
+        wraps = (value >> 48 & 0xFFFF) + count > 1 << 16 or (value & 0xFFFFFFFF) + count > NUMBERS
+        headers = [_added(value, n) for n in range(count)] if wraps else _headers(value, count)
         at = start + size - overhead
-        frames = [(values[0] | HEAD << 72).to_bytes(HEADER, "big") + head.block(0) + packet[start:at]]
-        headers = [value.to_bytes(HEADER, "big") for value in values[1:-1]]
-        frames += map(add, headers, _pieces(size, count - 2).unpack_from(packet, at))
+        frames = [_with_head(headers[0]) + head.block(0) + packet[start:at]]
+        frames += map(add, headers[1:-1], _pieces(size, count - 2).unpack_from(packet, at))
         at += (count - 2) * size
-        frames.append((values[-1] | HEAD << 72).to_bytes(HEADER, "big") + head.block(count - 1) + packet[at:])
+        frames.append(_with_head(headers[-1]) + head.block(count - 1) + packet[at:])
         return frames
 
     def _next_header(self, first: int, flow: int, count: int) -> int:
@@ -258,14 +255,34 @@ class Sender:
         return Train(path, buffers, segment, size, frames, session.sent(path) - 1)
 
 
-@lru_cache(1024)
+@lru_cache(256)
 def _pieces(size: int, count: int) -> Struct:
     """Cuts `count` pieces of `size` bytes."""
     return Struct(f"{size}s" * count)
 
 
-def _added(value: int, n: int) -> int:
+def _with_head(header: bytes) -> bytes:
+    """The header of a slice that begins or ends its packet."""
+    return bytes((header[0] | HEAD,)) + header[1:]
+
+
+def _headers(value: int, count: int) -> Sequence[bytes]:
+    """Headers of so many frames of one flow, `value` being the first one's; none of its fields passes its end."""
+    fields = [value >> 64] * (3 * count)
+    middle, number = value >> 32 & 0xFFFFFFFF, value & 0xFFFFFFFF
+    fields[1::3] = range(middle, middle + count * FLOWS, FLOWS)
+    fields[2::3] = range(number, number + count)
+    packer, cutter = _fields(count)
+    return cutter.unpack(packer.pack(*fields))
+
+
+@lru_cache(256)
+def _fields(count: int) -> tuple[Struct, Struct]:
+    return Struct(">" + "HLL" * count), Struct(f"{HEADER}s" * count)
+
+
+def _added(value: int, n: int) -> bytes:
     """The header of the n-th frame after that of `value`, over the ends of orders and numbers."""
     order = ((value >> 48 & 0xFFFFFF) + n) % ORDERS
     number = ((value & 0xFFFFFFFF) + n) % NUMBERS
-    return value >> 72 << 72 | order << 48 | (value >> 32 & 0xFFFF) << 32 | number
+    return (value >> 72 << 72 | order << 48 | (value >> 32 & 0xFFFF) << 32 | number).to_bytes(HEADER, "big")

@@ -26,6 +26,7 @@ from netpath.bond.loop import Loop
 from netpath.bond.peer import Peer
 from netpath.bond.process import Device, Signals, Surroundings
 from netpath.bond.roster import Roster
+from netpath.bond.rows import Row
 from netpath.bond.serverside import ServerSessions
 from netpath.bond.session import ExpiredError, Session
 from netpath.bond.sides import Sides
@@ -106,7 +107,7 @@ class Server(Engine[Served]):
         return None if found is None else (self._roster.clients[found[0].client.public], found[1])
 
     def _opened(
-        self, found: tuple[Served, Session], path: int, plaintexts: list[bytes], place: Place | None, now: float
+        self, found: tuple[Served, Session], path: int, plaintexts: list[bytes] | Row, place: Place | None, now: float
     ) -> None:
         served, session = found
         standing = served.standing
@@ -184,7 +185,7 @@ class Server(Engine[Served]):
         for _ in range(PACKETS):
             buffer = read(now)
             if buffer is None:
-                return
+                break
             served = owner(inner.destination(buffer[VNET.size :]))
             if not isinstance(served, Served) or served.peer is None:
                 continue  # for nobody that is there
@@ -193,6 +194,7 @@ class Server(Engine[Served]):
                 self._alarm(served, max(now, served.opens(now)))
             else:
                 self._forward(served, served.peer, buffer, now)
+        self.deliver(now)
 
     def _forward(self, served: Served, peer: Peer, buffer: memoryview, now: float) -> None:
         served.charge(len(buffer) - VNET.size, now)
@@ -201,7 +203,7 @@ class Server(Engine[Served]):
         except ExpiredError:
             peer.session = None
             return
-        self.send_trains(peer, trains, now)
+        self.post(peer, trains, now)
 
     # Time.
 
@@ -222,6 +224,7 @@ class Server(Engine[Served]):
         served.now = now
         while served.queue and served.opens(now) <= now:
             self._forward(served, peer, memoryview(served.queue.pop()), now)
+        self.deliver(now)
         if peer.due(now) <= now:
             try:
                 datagrams, trains = peer.tick(now)

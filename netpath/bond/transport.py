@@ -31,8 +31,10 @@ def rules(wanted: Sequence[BondRule]) -> Rules | None:
     return Rules(wanted) if wanted else None
 
 
-def peer(transport: Transport, heartbeat: float, random: Callable[[int], bytes], write: Write) -> Peer:
-    """A far end that is treated as configured."""
+def peer(
+    transport: Transport, heartbeat: float, random: Callable[[int], bytes], write: Write, *, follows: bool = False
+) -> Peer:
+    """A far end that is treated as configured; `follows`: as Peer takes it."""
     correction = transport.correction
     made = Peer(
         random,
@@ -41,6 +43,7 @@ def peer(transport: Transport, heartbeat: float, random: Callable[[int], bytes],
         correction=policy(str(correction.mode), correction.group, correction.repairs),
         obfuscate=transport.obfuscate,
         heartbeat=heartbeat,
+        follows=follows,
     )
     made.sender.too_big = TooBig(write)
     return made

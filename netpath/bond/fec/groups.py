@@ -10,14 +10,30 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NamedTuple, Protocol
 
 from netpath.bond.fec.codec import Codec
-from netpath.bond.fec.repair import LENGTH, LONGEST, RepairFrame, block_of, blocks_of, is_data_frame, pack, parse
+from netpath.bond.fec.repair import (
+    COPY,
+    LENGTH,
+    LONGEST,
+    RepairFrame,
+    block_of,
+    blocks_of,
+    group_of,
+    is_data_frame,
+    pack,
+    pack_all,
+    parse,
+)
 from netpath.bond.frames import U32
+from netpath.bond.rows import Row, cut
 
 IDLE, ACTIVE = 128, 2048
 """Data frames kept (up to twice as many): before the peer has sent repairs, and while it does."""
+ROWS = 2
+"""Rows kept before the peer has sent repairs."""
 _QUIET = 4
 """So many times ACTIVE data frames without a repair: the peer sends none any more."""
 HELD = 4 << 20
@@ -81,9 +97,13 @@ class Encoder:
         `path`; what is to be sent now, mostly nothing. The frames are copied.
         """
         found: list[Repair] = []
-        at = 0
+        at, alike = 0, _alike(frames) if self.policy.active else 0
         while at < len(frames):
             blocks = self._blocks
+            if not blocks and at + (k := self.policy.k) <= alike and self.policy.active:
+                found += self._at_once(number + at & U32, frames[at : at + k], path)
+                at += k
+                continue
             if blocks and number + at & U32 != self._base + len(blocks) & U32:
                 found += self.flush()
                 blocks = self._blocks
@@ -105,6 +125,14 @@ class Encoder:
                 found += self.flush()
         return found
 
+    def _at_once(self, base: int, frames: Sequence[bytes], path: int) -> list[Repair]:
+        """The repairs of a whole group of frames of one size, without COPY. They are not copied."""
+        r = self.policy.repairs(len(frames))
+        if not r:
+            return []
+        blocks = self._codec.encode(frames, r)
+        return [Repair(frame, path) for frame in pack_all(base, len(frames), len(frames[0]), blocks)]
+
     def flush(self) -> tuple[Repair, ...]:
         """The group ends here; its repairs."""
         blocks, paths = self._blocks, self._paths
@@ -122,6 +150,17 @@ class Encoder:
         base = self._base
         frames = [pack(RepairFrame(base, k, r, i, block)) for i, block in enumerate(found)]
         return tuple(map(Repair, frames, _avoid(paths, r)))
+
+
+def _alike(frames: Sequence[bytes]) -> int:
+    """How many of them, from the first on, are of one size, and may be a group as they are; too few at worst."""
+    first, sizes = frames[0], list(map(len, frames))
+    if first[0] & COPY or len(first) > LONGEST:
+        return 0
+    same = sizes.count(sizes[0])
+    if same == len(sizes):
+        return same
+    return same if same == len(sizes) - 1 and sizes[-1] != sizes[0] else 0
 
 
 def _avoid(paths: list[int], r: int) -> list[int]:
@@ -190,6 +229,7 @@ class Decoder:
         "_quiet",
         "_recovered",
         "_recovered_before",
+        "_rows",
         "_size",
         "counters",
         "patience",
@@ -205,6 +245,8 @@ class Decoder:
         # Two generations: forgetting the oldest is one assignment.
         self._new: dict[int, bytes] = {}
         self._old: dict[int, bytes] = {}
+        self._rows: deque[tuple[int, bytes, int, int]] = deque(maxlen=ROWS)
+        """Number, what it is, its stride and count."""
         self._recovered: set[int] = set()
         self._recovered_before: set[int] = set()
         self._passed: int | None = None
@@ -230,12 +272,24 @@ class Decoder:
         `number`; False, and nothing is done: `add` each of them, as one may have been recovered.
         """
         numbers = range(number, number + len(frames))
-        known = not self._recovered.isdisjoint(numbers) or not self._recovered_before.isdisjoint(numbers)
-        if known or len(max(frames, key=len)) > LONGEST:
+        for recovered in (self._recovered, self._recovered_before):
+            if recovered and not recovered.isdisjoint(numbers):
+                return False
+        if len(max(frames, key=len)) > LONGEST:
             return False
         self._new.update(zip(numbers, frames, strict=True))
         if len(self._new) >= self._limit:
             self._turn()
+        return True
+
+    def spare(self, number: int, row: Row) -> bool:
+        """As `add_row`, where no repairs come, so that hardly anything is kept; False, and nothing is done, where they
+        do.
+        """
+        if self._limit != IDLE or self._recovered or self._recovered_before:
+            return False
+        if row.stride <= LONGEST:
+            self._rows.append((number, row.copy(), row.stride, row.count))
         return True
 
     @property
@@ -267,24 +321,44 @@ class Decoder:
 
         Returns the number after its group: on the path it came by, no data frame before that is under way any more.
         """
+        base, k = group_of(frame)
+        if k and self._needless(base, k):
+            return base + k & U32
         repair = parse(frame)
         self._limit, self._quiet, self._size = ACTIVE, 0, repair.k
+        while self._rows:
+            number, data, stride, count = self._rows.popleft()
+            self._new.update(zip(range(number, number + count), cut(data, stride, count), strict=True))
         self._keep(repair, now)
         return repair.base + repair.k & U32
+
+    def _needless(self, base: int, k: int) -> bool:
+        """Whether nothing of the group was lost: true of nearly all on a good line, and found out at little cost."""
+        group = self._groups.get(base, self)
+        if group is None:
+            self.counters.late += 1
+        elif group is not self or self._rows or not all(map(self._new.__contains__, range(base, base + k))):
+            return False
+        else:
+            self._enter(base, None)
+            self._drop(base, k)
+        self._limit, self._quiet, self._size = ACTIVE, 0, k
+        self.counters.repairs += 1
+        return True
+
+    def _enter(self, base: int, group: _Group | None) -> None:
+        self._groups[base] = group
+        if len(self._groups) > GROUPS:
+            self._forget_oldest()
 
     def _keep(self, repair: RepairFrame, now: float) -> None:
         """Enter it into its group."""
         base, k, r, row, block = repair
         groups, counters = self._groups, self.counters
-        group = groups.get(base, self)
+        group = groups.get(base)
         if group is None:
-            counters.repairs += 1
-            counters.late += 1
-            return
-        if not isinstance(group, _Group):
-            group = groups[base] = _Group(base, k, r, len(block))
-            if len(groups) > GROUPS:
-                self._forget_oldest()
+            group = _Group(base, k, r, len(block))
+            self._enter(base, group)
         elif (k, r, len(block)) != (group.k, group.r, group.size):
             counters.faulty += 1
             return
@@ -393,6 +467,8 @@ class Decoder:
 
     def _missing(self, group: _Group) -> list[int]:
         new, old, base = self._new, self._old, group.base
+        if all(map(new.__contains__, range(base, base + group.k))):
+            return []
         return [j for j in range(group.k) if (base + j & U32) not in new and (base + j & U32) not in old]
 
     def _finish(self, group: _Group) -> None:
@@ -400,10 +476,15 @@ class Decoder:
         base = group.base
         self._groups[base] = None
         self._held -= len(group.repairs) * group.size
-        pop_new, pop_old = self._new.pop, self._old.pop
-        for number in range(base, base + group.k):
-            pop_new(number & U32, None)
-            pop_old(number & U32, None)
+        self._drop(base, group.k)
+
+    def _drop(self, base: int, k: int) -> None:
+        """Data frames of a group that are not needed any more."""
+        numbers: Sequence[int] = range(base, base + k)
+        if base + k > U32:
+            numbers = [number & U32 for number in numbers]
+        for frames in (self._new, self._old):
+            deque(map(frames.pop, numbers, repeat(None)), 0)
 
     def _forget_oldest(self) -> None:
         group = self._groups.popitem(last=False)[1]

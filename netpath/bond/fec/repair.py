@@ -39,6 +39,23 @@ def pack(repair: RepairFrame) -> bytes:
     return _HEAD.pack(_FIRST, base, k, r, row, len(block)) + block
 
 
+def pack_all(base: int, k: int, length: int, blocks: Sequence[bytes]) -> list[bytes]:
+    """All repairs of a group of k data frames of `length` bytes each, of which `blocks` were made, without LENGTH.
+
+    Where all blocks begin alike, repairs begin so, too: through equal values goes a constant.
+    """
+    prefix, r, size = length.to_bytes(LENGTH, "big"), len(blocks), LENGTH + length
+    return [_HEAD.pack(_FIRST, base, k, r, row, size) + prefix + block for row, block in enumerate(blocks)]
+
+
+def group_of(frame: bytes | memoryview) -> tuple[int, int]:
+    """(base, k) of what may be a REPAIR frame; k is 0 when it is none."""
+    if len(frame) <= _HEAD.size:
+        return 0, 0
+    first, base, k, *_ = _HEAD.unpack_from(frame)
+    return base, k if first == _FIRST and k <= MOST_DATA else 0
+
+
 def parse(frame: bytes | memoryview) -> RepairFrame:
     """Padding after the block is ignored. Raises FrameError."""
     try:

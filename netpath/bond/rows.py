@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Datagrams that came one after another, opened into one buffer: no object is made for each. Pure, hot.
+
+Most of a bulk transfer comes as rows: neighbours of one path, all of one size but perhaps the last, each with a run of
+one packet's slices in it. What has to be kept is copied out; what can go to the kernel at once goes from the buffer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from struct import Struct
+
+from netpath.bond.dataframes import HEADER
+from netpath.bond.wire import HEAD, TAG
+
+LEAST = 4
+"""Datagrams from which on a row is worth it."""
+MOST = 64
+"""Datagrams of a row."""
+LAYOUTS = 64
+"""Sizes whose cuts are remembered."""
+
+
+class Layout:
+    """Where the plaintexts of `stride` bytes each stand in the buffer."""
+
+    __slots__ = ("parts", "plaintexts")
+
+    def __init__(self, view: memoryview, stride: int) -> None:
+        places = range(0, min(MOST * stride, len(view) - stride + 1), stride)
+        self.plaintexts = [view[at : at + stride] for at in places]
+        self.parts = [view[at + HEADER : at + stride] for at in places]
+        """Without the header of a data frame."""
+
+
+class Row:
+    """Plaintexts, `count` of them, `stride` bytes from each to the next; `last`: bytes of the last one."""
+
+    __slots__ = ("_layout", "_view", "count", "last", "stride")
+
+    def __init__(self, view: memoryview, layout: Layout, stride: int, count: int, last: int) -> None:
+        self._view, self._layout = view, layout
+        self.stride, self.count, self.last = stride, count, last
+
+    def __len__(self) -> int:
+        return self.count
+
+    @property
+    def size(self) -> int:
+        """Bytes of all."""
+        return (self.count - 1) * self.stride + self.last
+
+    def places(self) -> list[memoryview]:
+        """Where each is."""
+        found = self._layout.plaintexts[: self.count]
+        if self.last != self.stride:
+            found[-1] = found[-1][: self.last]
+        return found
+
+    def fill(self, plaintexts: Iterable[bytes]) -> None:
+        """Put them there."""
+        self._view[: self.size] = b"".join(plaintexts)
+
+    def fronts(self) -> tuple[int, ...]:
+        """Of each as a data frame: its first two bytes, the next four, and the four that end its header."""
+        return _fronts(self.stride, self.count).unpack_from(self._view)
+
+    def plaintext(self, n: int) -> bytes:
+        """A copy."""
+        at = n * self.stride
+        return bytes(self._view[at : at + (self.last if n == self.count - 1 else self.stride)])
+
+    def plaintexts(self) -> list[bytes]:
+        """Copies of all."""
+        return cut(bytes(self._view[: self.size]), self.stride, self.count)
+
+    def parts(self) -> list[memoryview]:
+        """What follows each header of a data frame. Valid until the next row."""
+        found = self._layout.parts[: self.count]
+        if self.last != self.stride:
+            found[-1] = found[-1][: self.last - HEADER]
+        return found
+
+    def copy(self) -> bytes:
+        """All of them, to be `cut` later."""
+        return bytes(self._view[: self.size])
+
+
+class Arena:
+    """The buffer. A row is valid until the next one is opened."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(MOST * 2048))
+        self._layouts = lru_cache(LAYOUTS)(lambda stride: Layout(self.view, stride))
+
+    def room(self, stride: int) -> int:
+        """Plaintexts of so many bytes that there is room for."""
+        return len(self._layouts(stride).plaintexts)
+
+    def row(self, stride: int, count: int, last: int) -> Row:
+        return Row(self.view, self._layouts(stride), stride, count, last)
+
+
+def cut(data: bytes, stride: int, count: int) -> list[bytes]:
+    """`count` pieces of `stride` bytes, the last of which may be shorter."""
+    return [*_pieces(stride, count - 1).unpack_from(data), data[(count - 1) * stride :]]
+
+
+@lru_cache(4 * LAYOUTS)
+def heads(segment: int, count: int) -> tuple[Struct, Struct]:
+    """Of datagrams one after another: their heads without the session, as numbers; head and rest of each."""
+    return Struct(">" + f"4xQ{segment - HEAD}x" * count), Struct(f"{HEAD}s{segment - HEAD}s" * count)
+
+
+@lru_cache(4 * LAYOUTS)
+def _fronts(stride: int, count: int) -> Struct:
+    return Struct(">" + f"HLL{stride - HEADER}x" * (count - 1) + "HLL")
+
+
+@lru_cache(4 * LAYOUTS)
+def _pieces(stride: int, count: int) -> Struct:
+    return Struct(f"{stride}s" * count)
+
+
+SMALLEST = HEAD + HEADER + 1 + TAG
+"""Bytes of a datagram with a data frame."""
