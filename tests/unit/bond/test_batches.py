@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netpath.bond.engine import Engine, Greeting, Place
+from netpath.bond.engine import TOGETHER, Engine, Greeting, Place
 from netpath.bond.frames import FILLER, SIZES, FrameError, Type, padded, unpack
 from netpath.bond.handshake import Cipher, Keys
 from netpath.bond.loop import Loop
+from netpath.bond.peer import Peer
+from netpath.bond.schedule import Scheduler
+from netpath.bond.sender import Train
 from netpath.bond.session import Session
 from netpath.bond.wire import HEAD, LEAST, MOST, TAG, Kind, Veil, pack_head
 from netpath.tracker.journal import Log
@@ -157,3 +161,45 @@ def test_what_belongs_to_nobody_is_counted_and_dropped(data: bytes, segment: int
     assert engine.unknown + engine.greetings >= 1
     engine._batch(memoryview(bytearray(MOST + 1)), MOST + 1, place, 0.0)
     engine.loop.close()
+
+
+class Taken:
+    """A socket that keeps what it is given to send."""
+
+    def __init__(self) -> None:
+        self.sends: list[tuple[bytes, int]] = []
+
+    def fileno(self) -> int:
+        return 3
+
+    def send(self, buffers: Sequence[bytes], segment: int, address: object, each: int, local: bytes) -> None:
+        self.sends.append((b"".join(buffers), segment))
+
+
+def test_small_datagrams_of_one_size_and_path_are_sent_together() -> None:
+    engine, links = Nobody(), [Taken(), Taken()]
+    owner, other = (Peer(Random(n).randbytes, Scheduler(), lambda _: None) for n in (1, 2))
+    for peer in (owner, other):
+        for number, link in enumerate(links):
+            place = Place(link, ("192.0.2.1", 1))  # type: ignore[arg-type]
+            peer.add_path(number, place, 1472, 28, 0.0)
+
+    def post(peer: Peer, path: int, *sizes: int) -> None:
+        buffers = [part for size in sizes for part in (b"h" * HEAD, b"d" * (size - HEAD))]
+        engine.post(peer, [Train(path, buffers, sizes[0], 0, [], 0)], 0.0)
+
+    for peer, path, sizes in (
+        *((owner, 0, (90,)) for _ in range(3)),
+        (owner, 0, (80,)),
+        (owner, 0, (80, 80, 30)),
+        (owner, 0, (80,)),
+        (owner, 1, (80,)),
+        (other, 1, (80,)),
+        *((other, 1, (80,)) for _ in range(TOGETHER)),
+    ):
+        post(peer, path, *sizes)
+    engine.deliver(0.0)
+    engine.deliver(0.0)
+    engine.loop.close()
+    assert [(len(data), segment) for data, segment in links[0].sends] == [(270, 90), (80, 80), (190, 80), (80, 80)]
+    assert [(len(data), segment) for data, segment in links[1].sends] == [(80, 80), (80 * TOGETHER, 80), (80, 80)]

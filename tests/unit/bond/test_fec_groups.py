@@ -16,6 +16,7 @@ from netpath.bond.fec.groups import ACTIVE, GROUPS, HELD, IDLE, TRIES, Decoder, 
 from netpath.bond.fec.python import PythonCodec
 from netpath.bond.fec.repair import LONGEST, OVERHEAD
 from netpath.bond.frames import U32, FrameError
+from netpath.bond.rows import Arena
 
 CODEC = PythonCodec()
 PATIENCE = 0.05
@@ -389,6 +390,33 @@ def test_a_short_tail_is_protected_when_its_time_comes() -> None:
     decoder = Decoder(CODEC, PATIENCE)
     give(decoder, repairs)
     assert decoder.due(LATER) == [(0, frame(0)), (1, frame(1))]
+
+
+@given(st.integers(0, U32), st.integers(1, 12), st.integers(0, 3), st.lists(st.sampled_from([30, 40]), max_size=40))
+def test_frames_given_together_get_the_repairs_that_they_get_alone(base: int, k: int, r: int, sizes: list[int]) -> None:
+    """A packet's frames are mostly of one size, but for the last one."""
+    packets = [[40] * 25, [40] * 24 + [33], [41], [33] + [40] * 20, sizes]
+    together, alone = Encoder(CODEC, Fixed(k, r)), Encoder(CODEC, Fixed(k, r))
+    number = base
+    for packet in packets:
+        frames = [frame(number + n, size) for n, size in enumerate(packet)]
+        expected = [repair for n, each in enumerate(frames) for repair in alone.add(number + n & U32, [each], 0)]
+        assert not frames or together.add(number & U32, frames, 0) == expected
+        number += len(packet)
+    assert together.flush() == alone.flush()
+
+
+def test_what_came_before_the_first_repair_can_be_recovered() -> None:
+    """A row of datagrams is kept whole until then."""
+    arena, decoder = Arena(), Decoder(CODEC, PATIENCE)
+    repairs = encode(range(10, 20), 10, 3)
+    row = arena.row(50, 9, 50)
+    row.fill(frame(number) for number in range(10, 19))
+    assert decoder.spare(10, row)
+    arena.row(50, 9, 50).fill(bytes(50) for _ in range(9))  # which the next one overwrites
+    give(decoder, repairs)
+    assert decoder.due(LATER) == [(19, frame(19))]
+    assert not decoder.spare(20, row), "from now on every frame is kept"
 
 
 def test_a_gap_in_numbers_and_a_frame_too_long_end_a_group() -> None:
