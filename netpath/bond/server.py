@@ -317,8 +317,12 @@ class Server(Engine[Served]):
         return {
             **status.base(self._settings, self._public, self._fitting.mtu, self._began, now),
             "problem": self._device.complaint(self._problem, *self._fitting.narrow),
-            "rejected": self._sessions.rejected + self._limits.refused,
-            "strangers": self._sessions.strangers,
+            **status.strange(
+                self.unknown,
+                self.refused,
+                self._sessions.rejected + self._limits.refused,
+                self._sessions.strangers,
+            ),
             "peers": [served.row(self._sides, now) for served in self._roster],
         }
 
