@@ -295,6 +295,8 @@ class Server(Engine[Served]):
             served.end(now)
         for served in self._roster.configure(settings, now):
             self._alarm(served, now)
+        if any(client.public_key == self._sessions.stranger for client in settings.clients):
+            self._stranger = None  # it is one no more
         self._settings = settings
         self._fitting.configure(settings, settings.inner, now)
 
