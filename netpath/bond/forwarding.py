@@ -160,7 +160,9 @@ class Forwarding:
             _write(self._state, self._file, record)
             self._written = True
         except OSError as error:
-            problems.append(f"{self._state.root / self._file} could not be written: {error}")
+            problem = f"{self._state.root / self._file} could not be written: {error.strerror}"
+            if problem not in problems:  # each step writes it
+                problems.append(problem)
 
     @contextlib.contextmanager
     def _locked(self, problems: list[str]) -> Iterator[None]:
