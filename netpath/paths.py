@@ -55,6 +55,10 @@ class Paths:
         """Of the bond of that name."""
         return self.bond_dir / f"{BOND_SOCKET}{name}.sock"
 
+    def bond_lock(self, name: str) -> Path:
+        """Locked (flock) by the bond of that name for as long as it lives."""
+        return self.bond_socket(name).with_suffix(".lock")
+
     @property
     def lock(self) -> Path:
         """Locked (flock) by a tracker from before its first change to after its last."""

@@ -354,7 +354,8 @@ class Client(Engine[None]):
         self._look(now)
 
     def _status(self, now: float) -> dict[str, Any]:
-        return self._condition.report(self._sessions, self._peer, self._queue.dropped, now)
+        came = status.strange(self.unknown, self.refused, self._sessions.rejected, 0)
+        return self._condition.report(self._sessions, self._peer, came, self._queue.dropped, now)
 
     def _bye(self, now: float) -> None:
         try:

@@ -39,6 +39,8 @@ class ClientSessions:
         self._random = random
         self._offer = Offer(VERSIONS, tuple(ciphers), random(8), streams, 0)
         self._under_way: dict[int, Initiator] = {}
+        self._spare: set[int] = set()
+        """Initiations that another one of their round was quicker than: their responses are no sign of trouble."""
         self._rounds = 0
         self._round_began: float | None = None
         """None: no handshake is under way."""
@@ -48,7 +50,7 @@ class ClientSessions:
         self.answer: Answer | None = None
         """Of the current session."""
         self.rejected = 0
-        """Responses that were not authentic."""
+        """Responses that were not authentic, or to nothing that was asked."""
         self.mismatched = 0
         """Of those, ones from who knows our public key, but has not got the server's private or our preshared key."""
 
@@ -81,9 +83,13 @@ class ClientSessions:
 
     def respond(self, datagram: bytes, now: float) -> Session | None:
         """Take a response: the session that is used from now on, or None."""
-        initiator = self._under_way.get(unpack_head(datagram).receiver)
+        receiver = unpack_head(datagram).receiver
+        initiator = self._under_way.get(receiver)
         if initiator is None:
-            self.rejected += 1
+            if receiver in self._spare:
+                self._spare.remove(receiver)
+            else:
+                self.rejected += 1
             return None
         try:
             answer, keys, number = initiator.read(datagram)
@@ -100,6 +106,7 @@ class ClientSessions:
             self._previous = self.current, now
         self.current = Session(keys, initiator.number, number, now)
         self.answer = answer
+        self._spare = self._under_way.keys() - {initiator.number}
         self._under_way.clear()
         self._rounds, self._round_began = 0, None
         return self.current

@@ -62,8 +62,10 @@ class Condition:
                 self._log("warning", f"{settings.name}: {problem}")
             self._problem = problem
 
-    def report(self, sessions: ClientSessions, peer: Peer, dropped: int, now: float) -> dict[str, Any]:
-        """The status (docs/bond.md). `dropped`: packets that were too much to wait."""
+    def report(
+        self, sessions: ClientSessions, peer: Peer, came: dict[str, int], dropped: int, now: float
+    ) -> dict[str, Any]:
+        """The status (docs/bond.md). `came`: `status.strange`. `dropped`: packets that were too much to wait."""
         settings, answer = self._uplinks.settings, sessions.answer
         streams = self._uplinks.streams.active.values()
         problem = self._device.complaint(self._problem, *self._fitting.narrow)
@@ -81,7 +83,6 @@ class Condition:
         return {
             **status.base(settings, self._public, self._fitting.mtu, self._began, now),
             "problem": problem,
-            "rejected": sessions.rejected,
-            "strangers": 0,
+            **came,
             "peers": [{**row, **counts, "paths": paths}],
         }

@@ -160,7 +160,9 @@ class Forwarding:
             _write(self._state, self._file, record)
             self._written = True
         except OSError as error:
-            problems.append(f"{self._state.root / self._file} could not be written: {error}")
+            problem = f"{self._state.root / self._file} could not be written: {error.strerror}"
+            if problem not in problems:  # each step writes it
+                problems.append(problem)
 
     @contextlib.contextmanager
     def _locked(self, problems: list[str]) -> Iterator[None]:
@@ -172,12 +174,29 @@ class Forwarding:
             yield
 
 
+def clear(name: str, state: Path) -> list[str]:
+    """Undo what the bond `name` has written down, which was killed. What could not be done, in words.
+
+    Raises NftError without libnftables, OSError.
+    """
+    directory, file = StateDir(state), _FILE.format(part(name))
+    for unfinished in state.glob(f".{file}.*"):
+        unfinished.unlink(missing_ok=True)
+    return _forget(directory, file) if _read(directory, file).empty else Forwarding(name, state).close()
+
+
+def _forget(state: StateDir, file: str) -> list[str]:
+    (state.root / file).unlink(missing_ok=True)  # of an earlier boot, or damaged
+    return []
+
+
 def _withdraw(nft: Nft, state: StateDir, file: str, record: _Record) -> list[str]:
     """Undo all of a record. What stays although it should not, stays in its file too."""
     problems = []
     for table in [*record.tables]:
         try:
-            _delete(nft, table)
+            if table not in _tables_of_others(state, file):
+                _delete(nft, table)
             record.tables.remove(table)
         except (NftError, OSError) as error:
             problems.append(f"table inet {table} could not be removed: {error}")
@@ -194,6 +213,16 @@ def _withdraw(nft: Nft, state: StateDir, file: str, record: _Record) -> list[str
     except OSError as error:
         problems.append(f"{state.root / file}: {error}")
     return problems
+
+
+def _tables_of_others(state: StateDir, file: str) -> set[str]:
+    """That bonds have taken over, under another name of their own."""
+    return {
+        table
+        for other in state.root.glob(_FILE.format("*"))
+        if other.name != file
+        for table in _read(state, other.name).tables
+    }
 
 
 def _put_back(state: StateDir, file: str, changes: Changes) -> None:

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import sys
 from collections.abc import Sequence
 
+from netpath.bond.lock import acquire, release
 from netpath.bonding import BondClient, Bonding, BondServer
 from netpath.config.bond import LoadedBonds, load_bonds
 from netpath.config.problems import ERROR, Problem
@@ -40,9 +40,10 @@ def main(
     if lock is None:
         return 1
     try:
+        _clear(where, log)
         return _run(settings, loaded, where, log)
     finally:
-        os.close(lock)
+        release(where.bond_lock(settings.name), lock)
 
 
 def _begin_anew(_number: int, _frame: object) -> None:
@@ -83,20 +84,23 @@ def _tell(problems: Sequence[Problem], log: Log) -> None:
 
 def _locked(where: Paths, name: str, log: Log) -> int | None:
     """An open file that keeps a second process of this bond out; None: said why there is none."""
-    path = where.bond_socket(name).with_suffix(".lock")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        log("error", f"{path} cannot be used: {error.strerror}")
-        return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return acquire(where.bond_lock(name))
     except BlockingIOError:
-        os.close(lock)
         log("error", f"the bond {name} runs already ({where.bond_socket(name)}); stop it first")
-        return None
-    return lock
+    except OSError as error:
+        log("error", f"{where.bond_lock(name)} cannot be used: {error.strerror}")
+    return None
+
+
+def _clear(where: Paths, log: Log) -> None:
+    """What other bonds have left, which were killed: what this one changes must not be mixed up with theirs."""
+    from netpath.bond.remains import clear
+
+    for name, problems in clear(where):
+        log("notice", f"removed what the bond {name} had left when it was killed")
+        for problem in problems:
+            log("warning", f"{name}: {problem}")
 
 
 def _run(settings: BondClient | BondServer, loaded: LoadedBonds, where: Paths, log: Log) -> int:

@@ -144,7 +144,8 @@ class Path:
         """Authentic datagrams, `count` of them, of `size` bytes in all, with their IP and UDP headers."""
         self.received += count
         self.received_bytes += size
-        self.heard = now
+        # Not back, by a stamp from before the clock jumped: that is no silence.
+        self.heard = max(self.heard, now)
 
     def beat(self, frame: Heartbeat, now: float) -> bool:
         """A heartbeat of the peer. True when the path may carry data from now on."""

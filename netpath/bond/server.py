@@ -298,6 +298,8 @@ class Server(Engine[Served]):
             served.end(now)
         for served in self._roster.configure(settings, now):
             self._alarm(served, now)
+        if any(client.public_key == self._sessions.stranger for client in settings.clients):
+            self._stranger = None  # it is one no more
         self._settings = settings
         self._fitting.configure(settings, settings.inner, now)
 
@@ -320,8 +322,12 @@ class Server(Engine[Served]):
         return {
             **status.base(self._settings, self._public, self._fitting.mtu, self._began, now),
             "problem": self._device.complaint(self._problem, *self._fitting.narrow),
-            "rejected": self._sessions.rejected + self._limits.refused,
-            "strangers": self._sessions.strangers,
+            **status.strange(
+                self.unknown,
+                self.refused,
+                self._sessions.rejected + self._limits.refused,
+                self._sessions.strangers,
+            ),
             "peers": [served.row(self._sides, now) for served in self._roster],
         }
 

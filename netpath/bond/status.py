@@ -59,6 +59,11 @@ def base(settings: BondClient | BondServer, public: bytes, mtu: int, since: floa
     }
 
 
+def strange(unknown: int, refused: int, rejected: int, strangers: int) -> dict[str, int]:
+    """What came and was dropped without an answer, of whoever it was."""
+    return {"unknown": unknown, "refused": refused, "rejected": rejected, "strangers": strangers}
+
+
 def row(
     name: str, public: bytes, state: tuple[str, float, str | None], cipher: Cipher | None, addresses: Sequence[str]
 ) -> dict[str, Any]:
@@ -78,8 +83,8 @@ def figures(peer: Peer | None) -> dict[str, int]:
     """A peer's counters; zeros without one."""
     if peer is None:
         names = ("rx_bytes", "tx_bytes", "rx_packets", "tx_packets", "dropped", "given_up")
-        return dict.fromkeys((*names, "recovered", "repairs_sent", "sent_again"), 0)
-    sent, received = peer.sender.counts, peer.receiver.counts
+        return dict.fromkeys((*names, "recovered", "repairs_sent", "sent_again", "headless", "faulty"), 0)
+    sent, received, assembler = peer.sender.counts, peer.receiver.counts, peer.receiver.assembler
     return {
         "rx_bytes": received.bytes,
         "tx_bytes": sent.bytes,
@@ -90,6 +95,8 @@ def figures(peer: Peer | None) -> dict[str, int]:
         "recovered": received.recovered,
         "repairs_sent": peer.sender.repairs,
         "sent_again": peer.sent_again,
+        "headless": assembler.headless,
+        "faulty": peer.faulty + received.faulty + assembler.faulty,
     }
 
 

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 from netpath.cli.bond_keys import genkey, genpsk, need_package, parsed, pubkey
 from netpath.cli.bond_text import render_bonds
 from netpath.cli.client import Reply, call
 from netpath.cli.context import Context, accepted
-from netpath.cli.errors import NOT_RUNNING, OK, CommandError, NotRunningError, UsageError
+from netpath.cli.errors import NOT_RUNNING, OK, PROBLEM, CommandError, NotRunningError, UsageError
 from netpath.cli.text import Style, clean_reply, mapping, number, percent, rate, rows, show
 from netpath.paths import BOND_SOCKET, Paths
 
@@ -29,6 +30,7 @@ def bond(context: Context) -> int:
         "client": run,
         "server": run,
         "status": status,
+        "clean": clean,
         "genkey": genkey,
         "genpsk": genpsk,
         "pubkey": pubkey,
@@ -52,6 +54,30 @@ def run(context: Context) -> int:
         use_syslog=options.syslog or only,
         use_stderr=not only,
     )
+
+
+# -- what killed ones leave ----------------------------------------------------------------------------------------
+
+
+def clean(context: Context) -> int:
+    """Remove what bonds have left that were killed, as services do when one has ended."""
+    need_package()
+    found = cleaned(context.where)
+    for problem in (each for _, problems in found for each in problems):
+        context.note(problem)
+    names = [name for name, _ in found]
+    text = f"removed what killed bonds had left: {', '.join(names)}" if names else "no killed bond has left anything"
+    context.done(text, bonds=names)
+    return PROBLEM if any(problems for _, problems in found) else OK
+
+
+def cleaned(where: Paths) -> list[tuple[str, list[str]]]:
+    """Names of bonds that were killed, of which nothing is left now but the problems; nothing without the package."""
+    if not any(where.bond_dir.glob(f"{BOND_SOCKET}*.lock")) or find_spec("netpath.bond") is None:
+        return []
+    from netpath.bond.remains import clear
+
+    return [(name, problems) for name, problems in clear(where)]
 
 
 # -- a new client --------------------------------------------------------------------------------------------------

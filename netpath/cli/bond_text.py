@@ -55,6 +55,11 @@ def _bond(name: str, reply: Reply, style: Style) -> Iterator[str]:
     yield f" public key {show(reply.get('public_key'))}"
     if reply.get("problem"):
         yield style.paint(" Problem: ", "red") + show(reply["problem"])
+    if number(reply.get("unknown")) or number(reply.get("refused")):
+        yield (
+            f" datagrams dropped: {count(reply.get('unknown'))} of nothing that is known here, "
+            f"{count(reply.get('refused'))} changed on the way or repeated"
+        )
     if number(reply.get("rejected")):
         yield f" {count(reply['rejected'])} handshakes refused, {count(reply.get('strangers'))} of them of unknown keys"
     peers = rows(reply.get("peers"))
@@ -84,6 +89,8 @@ def _peer(peer: Reply, style: Style) -> Iterator[str]:
         yield style.paint("  Problem: ", "red") + show(peer["problem"])
     figures = ", ".join(f"{count(peer.get(key))} {text}" for key, text in _COUNTS)
     yield f"  {size(peer.get('tx_bytes'))} sent, {size(peer.get('rx_bytes'))} received; packets: {figures}"
+    if number(peer.get("headless")) or number(peer.get("faulty")):
+        yield f"  of what came: {count(peer.get('headless'))} slices without a head, {count(peer.get('faulty'))} faulty"
     paths = rows(peer.get("paths"))
     if paths:
         yield from aligned(_HEAD, [_path(path) for path in paths], style, status=_STATE)

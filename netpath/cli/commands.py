@@ -194,10 +194,11 @@ COMMANDS = (
         (
             Argument(
                 ("action",),
-                "client, server: be that end, in the foreground; status: paths and figures; genkey, genpsk: a new key; "
+                "client, server: be that end, in the foreground; status: paths and figures; clean: remove what "
+                "killed ones have left; genkey, genpsk: a new key; "
                 "pubkey: the public key of the private one on standard input; invite: text for both ends of a new "
                 "client, at the server",
-                {"choices": ("client", "server", "status", "genkey", "pubkey", "genpsk", "invite")},
+                {"choices": ("client", "server", "status", "clean", "genkey", "pubkey", "genpsk", "invite")},
             ),
             Argument(
                 ("name",),

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from netpath.cli.bond import cleaned
 from netpath.cli.client import Client
 from netpath.cli.context import Context, accepted
 from netpath.cli.errors import OK, PROBLEM, CommandError, NotRunningError, RefusedError
@@ -196,10 +197,20 @@ def stop(context: Context) -> int:
             _manage(manager, "stop")
         with tracker_lock(context.where):
             context.local("stop")
-        return context.done("no tracker was running; whatever a killed one left is removed")
+        return _stopped(context, "no tracker was running; whatever a killed one left is removed")
     if keep:
         return context.done("stopped; the kernel goes on steering")
-    return context.done("stopped; everything of NetPath is removed from the kernel")
+    return _stopped(context, "stopped; everything of NetPath is removed from the kernel")
+
+
+def _stopped(context: Context, text: str) -> int:
+    """Bonds run on, as they are services of their own; what killed ones left goes too."""
+    bonds = cleaned(context.where)
+    for problem in (each for _, problems in bonds for each in problems):
+        context.note(problem)
+    if bonds:
+        text += f", and what killed bonds had left: {', '.join(name for name, _ in bonds)}"
+    return context.done(text)
 
 
 def restart(context: Context) -> int:

@@ -75,7 +75,9 @@ def test_a_wrong_server_key_gets_silence(world: World) -> None:
         into, out = tap.datagrams()
     assert (len(into) > 2, out) == (True, [])
     assert key(PUBLIC["stranger"]) in client.log()
-    assert server.status()["rejected"] == 0, "what does not know our key is no handshake of ours"
+    status = server.status()
+    assert status["rejected"] == 0, "what does not know our key is no handshake of ours"
+    assert status["unknown"] >= len(into), "but its user sees at the server that something comes"
 
 
 def test_an_unknown_client_is_named_by_the_server_and_gets_silence(world: World) -> None:
@@ -100,6 +102,34 @@ def test_another_preshared_key_is_told_at_both_ends(world: World) -> None:
     client.stop()
     world.client(links=ONE).wait(up(1), "the right one")
     server.wait(lambda status: status["peers"][0]["problem"] is None, "the problem to be over")
+
+
+def test_what_a_middlebox_does_is_seen_in_the_status(world: World) -> None:
+    """It changes a byte of what goes by w0: behind the head of data, so that it is of a session and not authentic."""
+    server, client = world.both()
+    assert [client.status()[name] for name in ("unknown", "refused", "rejected")] == [0, 0, 0]
+    assert server.status()["refused"] == 0
+    mangled = "meta l4proto udp @ih,160,8 set 0xa5"
+    try:
+        for box in (world.home, world.far):
+            box.nft(
+                f"table netdev mangler {{ chain i {{ type filter hook ingress device w0 priority 0; {mangled}\n}}\n}}\n"
+            )
+        for end in (server, client):
+            status = end.wait(lambda status: status["refused"] > 5, "the changed ones to be counted")
+            assert status["peers"][0]["state"] == "up", "the other uplink goes on"
+        client.wait(up(1), "its paths to be down")
+        world.ping()
+        before = server.status()["unknown"]
+        with world.home.udp(address="192.0.2.2") as sock:
+            for size in (0, 4, 28):
+                sock.sendto(bytes(size), ("192.0.2.1", PORT))
+            sock.sendto(b"\x10" + bytes(60), ("192.0.2.1", PORT))
+        server.wait(lambda status: status["unknown"] >= before + 4, "what is no datagram of ours to be counted")
+    finally:
+        for box in (world.home, world.far):
+            box.nft("delete table netdev mangler\n")
+    client.wait(up(3), "all paths again")
 
 
 def test_replays_and_garbage_change_nothing_and_get_no_answer(world: World) -> None:

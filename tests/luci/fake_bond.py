@@ -37,7 +37,8 @@ def peer(name: str, paths: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
         "name": name, "public_key": KEYS["peer"], "state": "up", "since": time.time() - 3600, "problem": None,
         "cipher": "aes-256-gcm", "addresses": ["192.0.2.130/24", "2001:db8:7::2/64"], "rx_bytes": 5_100_000_000,
         "tx_bytes": 310_000_000, "rx_packets": 3_900_000, "tx_packets": 1_200_000, "dropped": 0, "given_up": 3,
-        "recovered": 812, "repairs_sent": 4321, "sent_again": 17, "paths": paths, **more,
+        "recovered": 812, "repairs_sent": 4321, "sent_again": 17, "headless": 0, "faulty": 0, "paths": paths,
+        **more,
     }  # fmt: skip
 
 
@@ -59,7 +60,8 @@ class FakeBond(LineServer):
         self.reply = {
             "running": True, "role": "client", "name": self.name, "device": "bond0", "since": time.time() - 7500,
             "problem": None, "public_key": KEYS["own"], "mtu": 1420, "mode": "aggregate",
-            "fec": {"mode": "adaptive", "group": 10, "repairs": 3}, "port": None, "rejected": 0, "strangers": 0,
+            "fec": {"mode": "adaptive", "group": 10, "repairs": 3}, "port": None,
+            "unknown": 0, "refused": 0, "rejected": 0, "strangers": 0,
             "peers": [peer("vps.example.com", [path(0, "fibre"), path(1, "cable", rtt=35.0)])],
         }  # fmt: skip
 

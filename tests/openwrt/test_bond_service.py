@@ -144,6 +144,20 @@ def test_a_killed_one_comes_back(bonded: Router, running: int) -> None:
     bonded.wait(lambda: pid(bonded) not in (0, running) and status(bonded, name="far")["running"], "another one")
 
 
+@pytest.mark.parametrize("by", ["stop", "commit"])
+def test_what_a_killed_one_leaves_goes_with_its_service(bonded: Router, running: int, by: str) -> None:
+    """Killed, and stopped or taken out of the configuration before procd starts it again."""
+    sh(bonded, f"kill -9 {running}")
+    assert "netpath_bond_far" in sh(bonded, "nft list tables")
+    if by == "stop":
+        sh(bonded, f"{INIT} stop")
+    else:
+        uci(bonded, "set netpath.far.enabled=0\ncommit netpath\n")
+    bonded.wait(lambda: "netpath_bond_far" not in sh(bonded, "nft list tables"), "its table to go")
+    assert not list((bonded.root / "var/run").glob("netpath-bond-far.*"))
+    assert pid(bonded) == 0
+
+
 def test_switching_it_off_ends_it_and_leaves_nothing(bonded: Router, running: int) -> None:
     assert "netpath_bond_far" in sh(bonded, "nft list tables")
     uci(bonded, "set netpath.far.enabled=0\ncommit netpath\n")

@@ -11,6 +11,8 @@ from netpath.monitor.metrics.families import Sheet, counter, gauge
 
 MOST_PEERS = 256
 """Of one bond: each client of a server has samples of its own."""
+_WHY = (("unknown", "unknown"), ("changed", "refused"), ("handshake", "rejected"))
+"""Label, and where the reply has it."""
 _PEER = ("bond", "peer")
 _LINK = ("bond", "peer", "link")
 
@@ -19,16 +21,21 @@ TRAFFIC = counter("netpath_bond_bytes_total", "Inner packets, in and out.", *_PE
 RECOVERED = counter("netpath_bond_recovered_total", "Lost datagrams that were made again from repairs.", *_PEER)
 REPAIRS = counter("netpath_bond_repairs_total", "Repairs that were sent.", *_PEER)
 GIVEN_UP = counter("netpath_bond_given_up_total", "Datagrams of the other end that never came.", *_PEER)
+HEADLESS = counter("netpath_bond_headless_total", "Slices dropped as no head of their packet came.", *_PEER)
+FAULTY = counter("netpath_bond_faulty_total", "What the other end sent against the rules.", *_PEER)
+REFUSED = counter("netpath_bond_refused_datagrams_total", "Dropped without an answer.", "bond", "why")
 PATHS = gauge("netpath_bond_link_paths", "Paths of a link that carry data now.", *_LINK)
 ROUND_TRIP = gauge("netpath_bond_link_round_trip_seconds", "The least of the link's paths.", *_LINK)
 LOSS = gauge("netpath_bond_link_loss_ratio", "Their mean.", *_LINK, "direction")
 RATE = gauge("netpath_bond_link_rate_bytes_per_second", "What they may send together.", *_LINK)
 
-FAMILIES = (UP, TRAFFIC, RECOVERED, REPAIRS, GIVEN_UP, PATHS, ROUND_TRIP, LOSS, RATE)
+FAMILIES = (UP, TRAFFIC, RECOVERED, REPAIRS, GIVEN_UP, HEADLESS, FAULTY, REFUSED, PATHS, ROUND_TRIP, LOSS, RATE)
 
 
 def fill(sheet: Sheet, facts: Facts) -> None:
     for bond in facts.bonds:
+        for why, column in _WHY:
+            sheet.add(REFUSED, bond[column], bond["name"], why)
         for peer in islice(bond["peers"], MOST_PEERS):
             name = bond["name"], peer["name"]
             sheet.add(UP, peer["state"] == "up", *name)
@@ -37,6 +44,8 @@ def fill(sheet: Sheet, facts: Facts) -> None:
             sheet.add(RECOVERED, peer["recovered"], *name)
             sheet.add(REPAIRS, peer["repairs_sent"], *name)
             sheet.add(GIVEN_UP, peer["given_up"], *name)
+            sheet.add(HEADLESS, peer["headless"], *name)
+            sheet.add(FAULTY, peer["faulty"], *name)
             links: dict[str, list[Row]] = {}
             for path in peer["paths"]:
                 links.setdefault(path["link"] or "", []).append(path)

@@ -102,6 +102,17 @@ def test_silence_takes_it_down_and_only_proof_brings_it_back() -> None:
     assert way.came_up == [2, 2]
 
 
+def test_a_datagram_that_seems_late_is_no_silence() -> None:
+    """It waited in a socket while the clock of its stamp jumped ahead."""
+    way = Way()
+    way.run(2)
+    for path, clock in zip(way.ends, (way.now, way.now + way.skew), strict=True):
+        assert path.state is State.UP
+        path.arrived(SIZE, clock - 0.9)
+        assert not path.check(clock)
+        assert path.state is State.UP
+
+
 def test_a_way_that_works_in_one_direction_only_is_not_used() -> None:
     way = Way()
     client, server = way.ends

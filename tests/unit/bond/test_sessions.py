@@ -238,3 +238,16 @@ def test_paths_that_a_stranger_invents_take_no_memory() -> None:
         assert open_one(theirs, bytes(4) + (2 << 12 | path).to_bytes(2, "big") + bytes(40), ends.now) is None
     assert len(theirs._windows) == 1
     assert ours.sent(3) == 1
+
+
+def test_answers_to_all_initiations_of_a_round_are_no_sign_of_trouble() -> None:
+    """A client asks by each path, and takes the first answer; what was never asked for is counted."""
+    ends = Ends()
+    responses = [ends.server.initiate(datagram, path, ends.now) for path, datagram in ends.client.round([0, 1], 0.0)]
+    first, second = (accepted[1] for accepted in responses if accepted is not None)
+    assert ends.client.respond(first, ends.now) is not None
+    assert ends.client.respond(second, ends.now) is None
+    assert ends.client.rejected == 0
+    for number, again in enumerate((second, first), 1):
+        assert ends.client.respond(again, ends.now) is None
+        assert ends.client.rejected == number

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Packets that do not fit: what is sent instead, who is told, and who is not. Real ones are in test_bond_narrow.py."""
+"""Packets that do not fit: what is sent instead, who is told, and who is not. tests/bond has real ones."""
 
 from __future__ import annotations
 

@@ -39,18 +39,19 @@ PEER: dict[str, Any] = {
     "name": "server", "public_key": "k" * 43 + "=", "state": "up", "since": 1699999410.0, "problem": None,
     "cipher": "aes-256-gcm", "addresses": ["10.99.0.1", "2001:db8::1"], "rx_bytes": 5_000_000_000, "tx_bytes": 123456,
     "rx_packets": 4, "tx_packets": 5, "dropped": 6, "given_up": 7, "recovered": 8, "repairs_sent": 9, "sent_again": 10,
-    "paths": [PATH, DOWN],
+    "headless": 0, "faulty": 0, "paths": [PATH, DOWN],
 }  # fmt: skip
 CLIENT: dict[str, Any] = {
     "running": True, "role": "client", "name": "home", "device": "tun-bond", "since": 1699996410.0, "problem": None,
     "public_key": "o" * 43 + "=", "mtu": 1400, "mode": "aggregate", "fec": {"mode": "adaptive", "group": 10,
-    "repairs": 3}, "port": None, "rejected": 0, "strangers": 0, "peers": [PEER],
+    "repairs": 3}, "port": None, "unknown": 0, "refused": 0, "rejected": 0, "strangers": 0, "peers": [PEER],
 }  # fmt: skip
 SERVER: dict[str, Any] = {
-    **CLIENT, "role": "server", "name": "far", "device": "tun-far", "port": 9001, "rejected": 12, "strangers": 3,
+    **CLIENT, "role": "server", "name": "far", "device": "tun-far", "port": 9001, "unknown": 31,
+    "refused": 2, "rejected": 12, "strangers": 3,
     "problem": "the key of cabin does not fit", "fec": {"mode": "off", "group": 10, "repairs": 0},
-    "peers": [{**PEER, "name": "cabin", "state": "connecting", "cipher": None, "problem": "it has never answered",
-               "paths": []}],
+    "peers": [{**PEER, "name": "cabin", "headless": 5, "faulty": 1, "state": "connecting", "cipher": None,
+               "problem": "it has never answered", "paths": []}],
 }  # fmt: skip
 
 

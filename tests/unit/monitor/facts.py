@@ -86,9 +86,11 @@ def bond(**more: Any) -> dict[str, Any]:
         "recovered": 3,
         "repairs_sent": 4,
         "given_up": 5,
+        "headless": 6,
+        "faulty": 7,
         "paths": [path, {**path, "rtt": 30.0, "loss_out": 15.0}, {**path, "link": "lte", "state": "down", "rtt": None}],
     }
-    return {"name": "vps", "peers": [{**peer, **more}]}
+    return {"name": "vps", "unknown": 8, "refused": 9, "rejected": 10, "peers": [{**peer, **more}]}
 
 
 def facts(**more: Any) -> Facts:

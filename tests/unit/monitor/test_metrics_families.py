@@ -218,6 +218,9 @@ def test_examples_use_what_is_exported(name: str) -> None:
     assert len(used) > 10
 
 
+REFUSED = ("unknown", "changed", "handshake")
+
+
 def test_a_bonds_paths_are_told_by_link() -> None:
     known = facts()
     link = {"bond": "vps", "peer": "server", "link": "dsl"}
@@ -230,5 +233,9 @@ def test_a_bonds_paths_are_told_by_link() -> None:
     gone = {**link, "link": "lte"}
     assert value(known, "netpath_bond_link_paths", **gone) == 0
     assert value(known, "netpath_bond_link_round_trip_seconds", **gone) is None
+    assert value(known, "netpath_bond_faulty_total", bond="vps", peer="server") == 7
+    assert value(known, "netpath_bond_headless_total", bond="vps", peer="server") == 6
+    why = {why: value(known, "netpath_bond_refused_datagrams_total", bond="vps", why=why) for why in REFUSED}
+    assert why == {"unknown": 8, "changed": 9, "handshake": 10}
     down = facts(bonds=[bond(state="connecting", paths=[])])
     assert value(down, "netpath_bond_up", bond="vps", peer="server") == 0
