@@ -154,6 +154,14 @@ def test_a_weight_is_previewed_applied_and_in_the_kernel(site: RealLuci) -> None
     assert problems(site) == []
 
 
+def test_the_preview_ends_with_the_policys_own_last_resort(site: RealLuci) -> None:
+    last = "config policy 'all'\n\toption last_resort 'default'"
+    configure(site, OPENWRT.replace("config policy 'all'", last))
+    open_page(site, "policies")
+    edit(site, "all")
+    site.browser.wait_for(f"{MODAL} [data-preview=ipv4]", "when none is left: Main routing table.")
+
+
 def test_members_are_made_and_removed_where_the_policy_is(site: RealLuci) -> None:
     open_page(site, "policies")
     edit(site, "all")

@@ -107,6 +107,7 @@ return view.extend({
 			_('Several members of one interface count as one whose weight is their sum, each with its own hours and quota.'));
 
 		o.modalonly = true;
+		o.resorts = Object.fromEntries(Object.entries(LAST_RESORTS()).map(([ name, [ label ] ]) => [ name, label ]));
 		o.liveState = () => this.liveState();
 		fields.add(s, 'policy', 'last_resort', _('Last resort'),
 			{ widget: form.RichListValue, labels: LAST_RESORTS(), changed: preview });
