@@ -253,6 +253,17 @@ def test_quality_appears_when_it_is_wanted(site: RealLuci) -> None:
     assert "netpath.wan.interval='0.2'" in now, "what was there stays"
 
 
+def test_figures_of_a_form_have_their_units(site: RealLuci) -> None:
+    open_page(site, "interfaces")
+    edit(site, "wan")
+    site.browser.click(f"{MODAL} li[data-tab='quality'] a")
+    site.browser.click(f"{field('check_quality')} input[type=checkbox]")
+    site.browser.wait_for(field("failure_latency"), "Latency that fails (ms)")
+    site.browser.wait_for(field("failure_loss"), "Loss that fails (%)")
+    site.browser.click(f"{MODAL} li[data-tab='tracking'] a")
+    site.browser.wait_for(field("interval"), "In seconds, or with a unit")
+
+
 def test_an_interface_goes_with_its_members(site: RealLuci) -> None:
     open_page(site, "interfaces")
     site.browser.wait_for("tr[data-sid='wanb'] [data-state='online']")
