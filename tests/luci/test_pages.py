@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from netpath.lab.web import READER
-from tests.luci.places import FITS, OVERVIEW, PHONE, Place, StandIn, wait_status
+from tests.luci.places import FITS, OPENWRT, OVERVIEW, PHONE, Place, RealLuci, StandIn, wait_status
+from tests.luci.test_forms import configure
 
 pytestmark = pytest.mark.lab
 
@@ -71,3 +72,13 @@ def test_diagnostics_names_the_line_that_is_cut(place: Place) -> None:
     finally:
         place.mend()
         wait_status(place, **{place.first: "online"})
+
+
+def test_explain_says_by_which_criterion_a_rule_was_passed_over(luci: RealLuci) -> None:
+    rule = "\nconfig rule 'phone'\n\toption src_mac '00:00:5e:00:53:01'\n\toption policy 'all'\n\nconfig rule 'everything'"
+    configure(luci, OPENWRT.replace("\nconfig rule 'everything'", rule))
+    try:
+        luci.visit(f"{HOME}/tools/explain#src=192.168.1.2&dst={luci.server}")
+        luci.browser.wait_for("details", "phone: Source MAC address")
+    finally:
+        configure(luci, OPENWRT)
