@@ -302,6 +302,24 @@ def test_rules_show_what_they_did_and_where_it_goes(site: RealLuci) -> None:
     assert problems(site) == []
 
 
+def test_a_rule_of_one_family_shows_no_uplink_of_the_other(site: RealLuci) -> None:
+    six = "\nconfig interface 'wan6'\n\toption family 'ipv6'\n\toption track_method 'none'\n\toption ifname 'eth1'\n"
+    member = "\nconfig member 'six'\n\toption interface 'wan6'\n"
+    text = OPENWRT.replace("\tlist members 'wan_m1_w3'", "\tlist members 'six'\n\tlist members 'wan_m1_w3'")
+    sixth = "\nconfig rule 'sixth'\n\toption dest_ip '::/0'\n\toption policy 'all'\n"
+    site.router.spaces["router"].ip("addr add 2001:db8:1::2/64 dev eth1 nodad\n")
+    try:
+        configure(site, text + six + member + sixth)
+        wait_status(site, wan6="online")
+        open_page(site, "rules")
+        site.browser.wait_for("[data-live='way sixth']", "wan6")
+        site.browser.wait_for("[data-live='way everything']", "wan, wanb")
+        assert "wan6" not in site.browser.text("[data-live='way everything']")
+        assert "wanb" not in site.browser.text("[data-live='way sixth']")
+    finally:
+        site.router.spaces["router"].ip("addr del 2001:db8:1::2/64 dev eth1\n")
+
+
 def test_a_rule_cannot_contradict_itself(site: RealLuci) -> None:
     open_page(site, "rules")
     site.browser.fill("#cbi-netpath-rule .cbi-section-create-name", "mail")

@@ -69,7 +69,10 @@ return view.extend({
 			return [ SPECIAL()[name] ?? '–' ];
 
 		const policy = (this.policies.policies ?? []).find(each => each.name == name);
-		const active = [ ...new Set(Object.values(policy?.active ?? {}).flat()) ];
+		/* A rule of one family goes by the uplinks of that family alone. */
+		const family = (this.rules.rules ?? []).find(each => each.name == fields.nameOf(sid))?.family;
+		const active = [ ...new Set(Object.entries(policy?.active ?? {})
+			.filter(([ each ]) => ![ 'ipv4', 'ipv6' ].includes(family) || each == family).flatMap(([ , uplinks ]) => uplinks)) ];
 
 		return [
 			fields.link('policies', name, name),
