@@ -32,6 +32,10 @@ async function allRules() {
 	return first;
 }
 
+function connections(count) {
+	return N_(count, '%d connection', '%d connections').format(count);
+}
+
 function matches(sid) {
 	const found = criteria.all().map(([ name, title ]) => [ title, fields.read(sid, 'rule', name) ])
 		.filter(([ , value ]) => value?.length && value != 'any');
@@ -57,7 +61,7 @@ return view.extend({
 			return [ E('em', { 'class': 'np-hint' }, [ this.rules.error ? '–'
 				: fields.read(sid, 'rule', 'enabled') == '0' ? _('switched off') : _('not applied yet') ]) ];
 
-		return [ _('%s connections').format(format.count(row.packets)),
+		return [ connections(row.packets),
 			E('div', { 'class': 'np-hint' }, [ format.bytes(row.bytes) ]) ];
 	},
 
@@ -105,8 +109,8 @@ return view.extend({
 		/* Their order has a meaning: no sorting by columns. */
 		s.handleSort = () => {};
 
-		const rest = () => this.rules.default ? [ _('Decided by no rule, left to the main routing table: %s connections, %s.')
-			.format(format.count(this.rules.default.packets), format.bytes(this.rules.default.bytes)) ] : [];
+		const rest = () => this.rules.default ? [ _('Decided by no rule, left to the main routing table: %s, %s.')
+			.format(connections(this.rules.default.packets), format.bytes(this.rules.default.bytes)) ] : [];
 
 		fields.column(s, '_criteria', _('Matches'), sid => [ matches(sid), this.notes(problems, sid) ]);
 		fields.column(s, '_policy', _('Policy'), sid => fields.place('way', sid, this.way(sid)));
