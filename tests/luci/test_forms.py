@@ -162,6 +162,17 @@ def test_the_preview_ends_with_the_policys_own_last_resort(site: RealLuci) -> No
     site.browser.wait_for(f"{MODAL} [data-preview=ipv4]", "when none is left: Main routing table.")
 
 
+def test_a_member_that_its_hours_keep_out_is_called_closed(site: RealLuci) -> None:
+    never = "config member 'wanb_m1_w2'\n\tlist weekdays '{}'"
+    other = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[(int(sh(site.router, "date +%u")) + 2) % 7]
+    configure(site, OPENWRT.replace("config member 'wanb_m1_w2'", never.format(other)))
+    open_page(site, "policies")
+    site.browser.wait_for("[data-closed='wanb_m1_w2']", "closed")
+    assert site.browser.count("[data-closed]") == 1
+    configure(site, OPENWRT)
+    site.browser.wait("!document.querySelector('[data-closed]')")
+
+
 def test_members_are_made_and_removed_where_the_policy_is(site: RealLuci) -> None:
     open_page(site, "policies")
     edit(site, "all")
