@@ -100,8 +100,9 @@ def test_diagnostics_names_the_line_that_is_cut(place: Place) -> None:
 
 
 def test_explain_says_by_which_criterion_a_rule_was_passed_over(luci: RealLuci) -> None:
-    rule = "\nconfig rule 'phone'\n\toption src_mac '00:00:5e:00:53:01'\n\toption policy 'all'\n\nconfig rule 'everything'"
-    configure(luci, OPENWRT.replace("\nconfig rule 'everything'", rule))
+    phone = "config rule 'phone'\n\toption src_mac '00:00:5e:00:53:01'\n\toption policy 'all'\n\n"
+    everything = "config rule 'everything'"
+    configure(luci, OPENWRT.replace(everything, phone + everything))
     try:
         luci.visit(f"{HOME}/tools/explain#src=192.168.1.2&dst={luci.server}")
         luci.browser.wait_for("details", "phone: Source MAC address")

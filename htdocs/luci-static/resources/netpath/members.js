@@ -300,7 +300,7 @@ function bar(percents) {
 	return told.length ? [
 		E('div', { 'class': 'np-shares', 'aria-hidden': 'true' }, told.map(([ , percent ], i) =>
 			E('span', { 'class': `np-c${i % COLOURS}`, 'style': `width:${Math.round(percent)}%` }))),
-		told.map(([ name, percent ]) => _('%s %d %%').format(name, percent)).join(', ')
+		E('div', {}, told.flatMap(([ name, percent ], i) => [ i ? ', ' : '', E('span', { 'class': 'np-whole' }, [ _('%s %d %%').format(name, percent) ]) ]))
 	] : [ E('em', {}, [ _('last resort') ]) ];
 }
 
