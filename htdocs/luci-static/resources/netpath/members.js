@@ -287,10 +287,10 @@ const MembersValue = form.Value.extend({
 /* "wan 75 %, lte 25 %; when they fail: lte 100 %; when none is left: Unreachable." `resort`: in words. */
 function describe(steps, mode, members, resort) {
 	const told = steps.map(step => mode == 'failover'
-		? [ ...new Set(members.filter(each => each.metric == step.metric).map(each => each.interface)) ].join(_(', then '))
+		? [ ...new Set(members.filter(each => each.metric == step.metric).map(each => each.interface)) ].reduce((all, name) => _('%s, then %s').format(all, name))
 		: Object.entries(step.shares).map(([ name, percent ]) => _('%s %d %%').format(name, percent)).join(', '));
 
-	return `${told.join(_('; when they fail: '))}; ${_('when none is left: %s').format(resort)}.`;
+	return [ ...told.map((step, at) => at ? _('when they fail: %s').format(step) : step), _('when none is left: %s').format(resort) ].join('; ') + '.';
 }
 
 /* A bar of shares, with the same in words. */
