@@ -315,6 +315,7 @@ def test_rules_show_what_they_did_and_where_it_goes(site: RealLuci) -> None:
 
 def test_a_rule_of_one_family_shows_no_uplink_of_the_other(site: RealLuci) -> None:
     six = "\nconfig interface 'wan6'\n\toption family 'ipv6'\n\toption track_method 'none'\n\toption ifname 'eth1'\n"
+    six += "\toption gateway '2001:db8:1::1'\n"
     member = "\nconfig member 'six'\n\toption interface 'wan6'\n"
     text = OPENWRT.replace("\tlist members 'wan_m1_w3'", "\tlist members 'six'\n\tlist members 'wan_m1_w3'")
     sixth = "\nconfig rule 'sixth'\n\toption dest_ip '::/0'\n\toption policy 'all'\n"
