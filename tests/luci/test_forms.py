@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from netpath.lab.namespace import wait_until
-from tests.luci.places import OPENWRT, RealLuci, wait_status
+from tests.luci.places import OPENWRT, PHONE, RealLuci, wait_status
 from tests.openwrt.conftest import sh
 
 PAGES = {
@@ -387,6 +387,11 @@ def test_pages_say_so_when_nothing_is_configured(site: RealLuci) -> None:
         open_page(site, name)
         site.browser.wait_for("#view", words)
         assert problems(site) == []
+    open_page(site, "interfaces", width=PHONE)  # its words take several lines there
+    site.browser.wait_for(".tr.placeholder", "No interfaces yet")
+    box = "document.querySelector('.tr.placeholder{}').getBoundingClientRect()"
+    row, words = box.format(""), box.format(" em")
+    site.browser.wait(f"{row}.top <= {words}.top && {words}.bottom <= {row}.bottom")
 
 
 def test_pages_work_while_the_tracker_is_stopped(site: RealLuci) -> None:
