@@ -26,6 +26,23 @@ def weakness(path: Path) -> str | None:
     return None
 
 
+def refusal(script: Path) -> str | None:
+    """Why root must not run that script; None: it may."""
+    try:
+        return weakness(script)
+    except OSError as error:
+        return f"{script} cannot be looked at: {error.strerror}"
+
+
+def executables(directory: Path) -> list[Path]:
+    """The programs in a directory by name, none where there is no such directory. Raises other OSErrors."""
+    try:
+        found = sorted(directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [path for path in found if path.is_file() and os.access(path, os.X_OK)]
+
+
 def make_private(directory: Path) -> None:
     """Make a directory that only its owner may look into, or see that nobody else can write into an existing one.
 

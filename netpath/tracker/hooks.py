@@ -18,7 +18,7 @@ from pathlib import Path
 
 from netpath.health import Transition
 from netpath.model import State
-from netpath.owners import weakness
+from netpath.owners import executables, refusal
 from netpath.tracker.journal import Log
 
 TIME_LIMIT = 30.0
@@ -89,22 +89,17 @@ class Hooks:
     def _commands(self) -> list[list[str]]:
         commands = [["/bin/sh", str(self._script)]] if self._script.is_file() and self._is_ours(self._script) else []
         try:
-            found = sorted(self._directory.iterdir())
-        except (FileNotFoundError, NotADirectoryError):
-            return commands
+            found = executables(self._directory)
         except OSError as error:
             self._log("error", f"{self._directory}: cannot be read: {error.strerror}")
             return commands
-        return commands + [[str(p)] for p in found if p.is_file() and os.access(p, os.X_OK) and self._is_ours(p)]
+        return commands + [[str(path)] for path in found if self._is_ours(path)]
 
     def _is_ours(self, file: Path) -> bool:
-        try:
-            weak = weakness(file)
-        except OSError as error:
-            weak = f"{file} cannot be looked at: {error.strerror}"
-        if weak:
-            self._log("error", f"{file} is not run: {weak}")
-        return weak is None
+        refused = refusal(file)
+        if refused:
+            self._log("error", f"{file} is not run: {refused}")
+        return refused is None
 
     async def _run(self, argv: list[str], event: HookEvent) -> None:
         environment = {

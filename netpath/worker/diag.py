@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Job `diag`: what is wrong and what to do about it, topic by topic: gateway, tracking, routes, rules, conflicts.
+"""Job `diag`: what is wrong and what to do about it, topic by topic: gateway, tracking, routes, rules, conflicts, ...
 
 Request: `interfaces`, the tracker's status rows by name (absent when no tracker runs).
 """
@@ -16,6 +16,7 @@ from netpath.kernel import conntrack, netifd, nftdump, routing, rtnl, sysctl
 from netpath.kernel.snapshot import Snapshot
 from netpath.kernel.uplinks import Resolved, foreign_marks, resolve
 from netpath.model import Config
+from netpath.owners import executables, refusal
 from netpath.statedir import StateDir
 from netpath.steering.marks import MarkSpace
 from netpath.steering.policy import served
@@ -47,6 +48,7 @@ def diag(where: paths.Paths, request: Mapping[str, Any]) -> dict[str, Any]:
         *_ruleset(config),
         *_domains(where, config),
         *_conflicts(config, snapshot, resolved),
+        *_scripts(where),
         *_system(config),
     ]
     return {"checks": checks}
@@ -162,6 +164,23 @@ def _conflicts(config: Config, snapshot: Snapshot, resolved: Sequence[Resolved])
         yield _check("conflicts", "error", f"strict reverse-path filtering on {device} drops replies", remedy)
     if not clashes and not strict:
         yield _check("conflicts", "ok", "nothing else uses our mark bits")
+
+
+def _scripts(where: paths.Paths) -> Iterator[Check]:
+    """The user's scripts that are not run, as others could have written them."""
+    script = [where.user_script] if where.user_script.is_file() else []
+    try:
+        found = [*script, *executables(where.hooks_dir)]
+    except OSError as error:
+        remedy = f"see to what {where.hooks_dir} is: its programs are to be run at each change of an uplink"
+        yield _check("scripts", "error", f"{where.hooks_dir}: cannot be read: {error.strerror}", remedy)
+        found = script
+    refused = [(path, why) for path in found if (why := refusal(path))]
+    for path, why in refused:
+        reason, _, remedy = why.removesuffix(")").partition(" (remedy: ")
+        yield _check("scripts", "error", f"{path} is not run: {reason}", remedy or f"ls -l {path}")
+    if found and not refused:
+        yield _check("scripts", "ok", f"run at each change of an uplink: {', '.join(map(str, found))}")
 
 
 def _system(config: Config) -> Iterator[Check]:

@@ -123,6 +123,7 @@ test('interfaces of one device have one colour, and one traffic', () => {
 
 test('who is switched off is told what that cuts', () => {
 	const both = [ { name: 'all', members: [ member('wan', 60), member('lte', 40) ] } ];
+	assert.deepEqual(cards.once(cards.uses('wan', [ both[0], { ...both[0], name: 'other' } ])).map(use => use.policy), [ both[0].name ]);
 	assert.match(cards.consequences('wan', both)[0], /60 %.*take them over/);
 	const alone = [ { name: 'all', members: [ member('wan', 100), member('lte', 0, { status: 'offline' }), member('dsl', 0, { open: false }) ] } ];
 	assert.match(cards.consequences('wan', alone)[0], /will be cut/);

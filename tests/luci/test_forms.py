@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from netpath.lab.namespace import wait_until
-from tests.luci.places import OPENWRT, RealLuci, wait_status
+from tests.luci.places import OPENWRT, PHONE, RealLuci, wait_status
 from tests.openwrt.conftest import sh
 
 PAGES = {
@@ -154,6 +154,25 @@ def test_a_weight_is_previewed_applied_and_in_the_kernel(site: RealLuci) -> None
     assert problems(site) == []
 
 
+def test_the_preview_ends_with_the_policys_own_last_resort(site: RealLuci) -> None:
+    last = "config policy 'all'\n\toption last_resort 'default'"
+    configure(site, OPENWRT.replace("config policy 'all'", last))
+    open_page(site, "policies")
+    edit(site, "all")
+    site.browser.wait_for(f"{MODAL} [data-preview=ipv4]", "when none is left: Main routing table.")
+
+
+def test_a_member_that_its_hours_keep_out_is_called_closed(site: RealLuci) -> None:
+    never = "config member 'wanb_m1_w2'\n\tlist weekdays '{}'"
+    other = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[(int(sh(site.router, "date +%u")) + 2) % 7]
+    configure(site, OPENWRT.replace("config member 'wanb_m1_w2'", never.format(other)))
+    open_page(site, "policies")
+    site.browser.wait_for("[data-closed='wanb_m1_w2']", "closed")
+    assert site.browser.count("[data-closed]") == 1
+    configure(site, OPENWRT)
+    site.browser.wait("!document.querySelector('[data-closed]')")
+
+
 def test_members_are_made_and_removed_where_the_policy_is(site: RealLuci) -> None:
     open_page(site, "policies")
     edit(site, "all")
@@ -245,6 +264,17 @@ def test_quality_appears_when_it_is_wanted(site: RealLuci) -> None:
     assert "netpath.wan.interval='0.2'" in now, "what was there stays"
 
 
+def test_figures_of_a_form_have_their_units(site: RealLuci) -> None:
+    open_page(site, "interfaces")
+    edit(site, "wan")
+    site.browser.click(f"{MODAL} li[data-tab='quality'] a")
+    site.browser.click(f"{field('check_quality')} input[type=checkbox]")
+    site.browser.wait_for(field("failure_latency"), "Latency that fails (ms)")
+    site.browser.wait_for(field("failure_loss"), "Loss that fails (%)")
+    site.browser.click(f"{MODAL} li[data-tab='tracking'] a")
+    site.browser.wait_for(field("interval"), "In seconds, or with a unit")
+
+
 def test_an_interface_goes_with_its_members(site: RealLuci) -> None:
     open_page(site, "interfaces")
     site.browser.wait_for("tr[data-sid='wanb'] [data-state='online']")
@@ -281,6 +311,25 @@ def test_rules_show_what_they_did_and_where_it_goes(site: RealLuci) -> None:
     site.browser.click(f"{row} [data-live^='way'] a")
     site.browser.wait_for("#view .np-page h2", "Policies")
     assert problems(site) == []
+
+
+def test_a_rule_of_one_family_shows_no_uplink_of_the_other(site: RealLuci) -> None:
+    six = "\nconfig interface 'wan6'\n\toption family 'ipv6'\n\toption track_method 'none'\n\toption ifname 'eth1'\n"
+    six += "\toption gateway '2001:db8:1::1'\n"
+    member = "\nconfig member 'six'\n\toption interface 'wan6'\n"
+    text = OPENWRT.replace("\tlist members 'wan_m1_w3'", "\tlist members 'six'\n\tlist members 'wan_m1_w3'")
+    sixth = "\nconfig rule 'sixth'\n\toption dest_ip '::/0'\n\toption policy 'all'\n"
+    site.router.spaces["router"].ip("addr add 2001:db8:1::2/64 dev eth1 nodad\n")
+    try:
+        configure(site, text + six + member + sixth)
+        wait_status(site, wan6="online")
+        open_page(site, "rules")
+        site.browser.wait_for("[data-live='way sixth']", "wan6")
+        site.browser.wait_for("[data-live='way everything']", "wan, wanb")
+        assert "wan6" not in site.browser.text("[data-live='way everything']")
+        assert "wanb" not in site.browser.text("[data-live='way sixth']")
+    finally:
+        site.router.spaces["router"].ip("addr del 2001:db8:1::2/64 dev eth1\n")
 
 
 def test_a_rule_cannot_contradict_itself(site: RealLuci) -> None:
@@ -338,6 +387,11 @@ def test_pages_say_so_when_nothing_is_configured(site: RealLuci) -> None:
         open_page(site, name)
         site.browser.wait_for("#view", words)
         assert problems(site) == []
+    open_page(site, "interfaces", width=PHONE)  # its words take several lines there
+    site.browser.wait_for(".tr.placeholder", "No interfaces yet")
+    box = "document.querySelector('.tr.placeholder{}').getBoundingClientRect()"
+    row, words = box.format(""), box.format(" em")
+    site.browser.wait(f"{row}.top <= {words}.top && {words}.bottom <= {row}.bottom")
 
 
 def test_pages_work_while_the_tracker_is_stopped(site: RealLuci) -> None:

@@ -15,6 +15,11 @@ from tests.luci.places import OVERVIEW, Place, wait_status
 pytestmark = pytest.mark.lab
 
 SAMPLES = 12
+"""Far more than the page asks for by itself before its first graph is looked at: one a second."""
+MISSED = 3
+"""Samples that a busy machine takes so late that the page counts them as one with the next."""
+LATENCY = 3
+"""Column of a row of `history`."""
 
 
 def card(name: str, *, state: str = "") -> str:
@@ -54,17 +59,20 @@ def test_a_card_for_each_interface_says_how_it_is(place: Place) -> None:
 
 
 def test_graphs_have_the_trackers_history_at_once(place: Place) -> None:
-    def rows() -> int:
-        return len(place.ask("history", {"interface": place.first})["interfaces"][place.first])
+    def known() -> int:
+        rows = place.ask("history", {"interface": place.first})["interfaces"][place.first]
+        return sum(row[LATENCY] is not None for row in rows)
 
-    wait_until(lambda: rows() > SAMPLES, 30, "the tracker to have a history")
+    # A history that is full does not grow any more; one from before may have gaps where an uplink was cut.
+    place.stop()
+    place.start()
+    wait_until(lambda: known() > SAMPLES + MISSED, 40, "the tracker to have a history")
     place.visit(OVERVIEW)
     place.browser.wait_for('[data-chart="latency"] svg path')
     line = f'[data-chart="latency"] [data-line="{place.first}"]'
     drawn = f"document.querySelector('{line}').getAttribute('d').split(/[ML]/).length - 1"
-    since_open = place.browser.evaluate("performance.now() / 1000")
     points = place.browser.evaluate(drawn)
-    assert points > SAMPLES or points > since_open + 1, (points, since_open)
+    assert points > SAMPLES
     place.browser.wait(f"{drawn} > {points} + 1")  # and polls go on from there
 
 

@@ -61,7 +61,7 @@ def test_explain_answers_the_question_in_the_address(luci: Site) -> None:
     browser.open(f"{TOOLS}explain#{QUESTION}")
     browser.wait_for("[data-verdict]", "wan")
     assert "rule everything" in browser.text("[data-why]")
-    assert "mail: dest_port" in browser.text("details")
+    assert "mail: Destination port" in browser.text("details")
     assert browser.problems() == []
 
 

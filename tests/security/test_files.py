@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from netpath import paths
 from netpath.cli.service import tracker_command
 from netpath.config.monitor import load_monitor
 from netpath.owners import make_private, weakness
 from netpath.statedir import StateDir
 from netpath.tracker.hooks import HookEvent, Hooks
 from netpath.tracker.journal import Log
+from netpath.worker import diag
 from tests.security.somebody import ROOT, SECRET, SOMEBODY, drop, give, netpath, public_directory, run
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
@@ -145,6 +147,29 @@ def test_scripts_that_others_could_have_written_are_not_run(public: Path) -> Non
     assert out.read_text().split() == ["netpath.user", "10-good"]
     assert sum("is not run: others may write" in line and "chmod go-w" in line for line in lines) == 2
     assert sum("30-theirs is not run" in line and f"belongs to user {SOMEBODY}" in line for line in lines) == 1
+
+
+def test_diag_names_the_scripts_that_are_not_run(public: Path) -> None:
+    where = paths.Paths(Path("/none"), Path("/none"), Path("/none"), public / "netpath.user", public / "netpath.d")
+    assert list(diag._scripts(where)) == []
+    made(where.user_script, public / "out")
+    made(where.hooks_dir / "10-good", public / "out")
+    made(where.hooks_dir / "README", public / "out").chmod(0o644)
+    (well,) = diag._scripts(where)
+    assert (well["status"], "netpath.user" in well["message"], "10-good" in well["message"]) == ("ok", True, True)
+    assert "README" not in well["message"]
+    weak = made(where.hooks_dir / "20-weak", public / "out")
+    weak.chmod(0o757)
+    give(made(where.hooks_dir / "30-theirs", public / "out"))
+    found = [(each["status"], each["message"], each["remedy"]) for each in diag._scripts(where)]
+    assert found == [
+        ("error", f"{weak} is not run: others may write {weak}", f"chmod go-w {weak}"),
+        (
+            "error",
+            f"{where.hooks_dir}/30-theirs is not run: {where.hooks_dir}/30-theirs belongs to user {SOMEBODY}",
+            f"chown root {where.hooks_dir}/30-theirs",
+        ),
+    ]
 
 
 def test_the_script_itself_is_held_to_that_too(public: Path) -> None:

@@ -104,9 +104,11 @@ def test_without_a_tracker_the_reply_says_so_in_mwan3s_shape(tmp_path: Path, nam
 def quick(tmp_path: Path) -> Path:
     """The plugin with less patience."""
     text = PLUGIN.read_text()
-    assert text.count("\nTIME_LIMIT = 15.0\n") == 1
     plugin = tmp_path / "plugin"
-    plugin.write_text(text.replace("\nTIME_LIMIT = 15.0\n", "\nTIME_LIMIT = 0.3\n"))
+    for line in ("TIME_LIMIT = 15.0", "LIVE_LIMIT = 5.0"):
+        assert text.count(f"\n{line}\n") == 1
+        text = text.replace(line, line.replace(line.rpartition(" ")[2], "0.3"))
+    plugin.write_text(text)
     return plugin
 
 
@@ -117,6 +119,16 @@ def test_a_hanging_tracker_is_given_up(tmp_path: Path, reply: bytes | None, drip
     assert "no answer from the tracker within" in out["error"]
     assert out["running"] is True
     assert out["interfaces"] == {}
+
+
+def test_a_hanging_monitor_is_told_of_sooner(tmp_path: Path) -> None:
+    """LuCI asks it each second; an order to the tracker may take longer."""
+    plugin = quick(tmp_path)
+    plugin.write_text(plugin.read_text().replace("TIME_LIMIT = 0.3", "TIME_LIMIT = 60.0"))
+    with FakeTracker(tmp_path / "s", None) as silent:
+        out = parsed(run("call", "monitor", socket=silent.path, plugin=plugin))
+    assert "no answer from the monitor within" in out["error"]
+    assert out["running"] is True
 
 
 @pytest.mark.parametrize(

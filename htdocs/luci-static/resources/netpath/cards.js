@@ -12,6 +12,11 @@ function uses(name, policies) {
 		.map(member => ({ policy: policy.name, percent: Math.max(member.ipv4 ?? 0, member.ipv6 ?? 0), member })));
 }
 
+/* Pure: those uses, each member once: one of several policies is one all the same. */
+function once(used) {
+	return used.filter((use, at) => used.findIndex(each => each.member.name == use.member.name) == at);
+}
+
 /* Pure: what a user has to know before the interface is switched off: [ sentence ]. */
 function consequences(name, policies) {
 	const taken = uses(name, policies).filter(use => use.percent > 0);
@@ -94,7 +99,7 @@ const Card = baseclass.extend({
 	},
 
 	details(row, used) {
-		const closed = used.filter(use => use.member.open === false);
+		const members = once(used), closed = members.filter(use => use.member.open === false);
 		return [
 			parts.facts([
 				[ _('Policies'), used.map(use => E('span', { 'class': 'np-use' }, [
@@ -104,7 +109,7 @@ const Card = baseclass.extend({
 				[ _('Gateway'), row.gateway ],
 				[ _('Addresses'), (row.addresses ?? []).join(', ') ],
 				[ _('Targets'), targets(row) ],
-				[ _('Quota'), used.filter(use => use.member.quota).map(use => '%s: %s'.format(use.member.name, quota(use.member))).join(', ') ]
+				[ _('Quota'), members.filter(use => use.member.quota).map(use => '%s: %s'.format(use.member.name, quota(use.member))).join(', ') ]
 			]),
 			closed.length ? E('ul', { 'class': 'np-notes' }, closed.map(use => closedMember(use.member))) : E([])
 		];
@@ -126,6 +131,7 @@ const Card = baseclass.extend({
 return baseclass.extend({
 	create: (name, act) => new Card(name, act),
 	uses,
+	once,
 	consequences,
 
 	/* Makes the children of `list` the cards of these interfaces, in the order of the reply; `cards` is a Map that keeps them. */

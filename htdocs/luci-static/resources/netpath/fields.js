@@ -187,7 +187,11 @@ function plain(text) {
 
 /* Descriptions are put into pages as HTML. */
 function descriptionOf(option) {
-	return '%h'.format(plain(option.note?.length > SHORT ? `${option.help} ${_('Unless set: %s.').format(option.note)}` : option.help));
+	return '%h'.format(plain([
+		option.help,
+		option.kind == 'duration' ? _('In seconds, or with a unit: 300ms, 2s, 5m.') : null,
+		option.note?.length > SHORT ? _('Unless set: %s.').format(option.note) : null
+	].filter(text => text).join(' ')));
 }
 
 /* A map in a modal says what keeps it from being saved, and writes nothing then. */
@@ -247,7 +251,7 @@ return baseclass.extend({
 	add(section, kind, name, title, given) {
 		const option = optionOf(kind, name);
 		const { tab, widget: chosen, labels, ...rest } = given ?? {};
-		const what = [ chosen ?? widget(option), name, title, descriptionOf(option) ];
+		const what = [ chosen ?? widget(option), name, option.unit ? `${title} (${option.unit})` : title, descriptionOf(option) ];
 		const field = tab ? section.taboption(tab, ...what) : section.option(...what);
 		const fixed = choicesOf(option).length > 0 && !option.list;
 

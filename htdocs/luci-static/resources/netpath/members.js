@@ -195,7 +195,7 @@ const MembersValue = form.Value.extend({
 	refresh(sid) {
 		const live = this.liveState();
 		const mode = this.section.formvalue(sid, 'mode') ?? fields.read(sid, 'policy', 'mode') ?? 'balanced';
-		const resort = this.section.formvalue(sid, 'last_resort') ?? 'unreachable';
+		const resort = this.section.formvalue(sid, 'last_resort') ?? fields.read(sid, 'policy', 'last_resort') ?? 'unreachable';
 		const percents = {}, lines = [];
 
 		for (const family of [ 'ipv4', 'ipv6' ]) {
@@ -209,7 +209,7 @@ const MembersValue = form.Value.extend({
 			const steps = shares.tiers(mode, members.map(each => ({ ...each, closed: false })), live.ids());
 
 			lines.push(E('div', { 'data-preview': family }, [
-				E('strong', {}, [ family == 'ipv4' ? 'IPv4' : 'IPv6', ': ' ]), describe(steps, mode, members, resort)
+				E('strong', {}, [ family == 'ipv4' ? 'IPv4' : 'IPv6', ': ' ]), describe(steps, mode, members, this.resorts?.[resort] ?? resort)
 			]));
 		}
 
@@ -284,13 +284,13 @@ const MembersValue = form.Value.extend({
 	}
 });
 
-/* "wan 75 %, lte 25 %; when they fail lte 100 %; then unreachable." */
+/* "wan 75 %, lte 25 %; when they fail: lte 100 %; when none is left: Unreachable." `resort`: in words. */
 function describe(steps, mode, members, resort) {
 	const told = steps.map(step => mode == 'failover'
-		? [ ...new Set(members.filter(each => each.metric == step.metric).map(each => each.interface)) ].join(_(', then '))
+		? [ ...new Set(members.filter(each => each.metric == step.metric).map(each => each.interface)) ].reduce((all, name) => _('%s, then %s').format(all, name))
 		: Object.entries(step.shares).map(([ name, percent ]) => _('%s %d %%').format(name, percent)).join(', '));
 
-	return `${told.join(_('; when they fail: '))}; ${_('when none is left: %s').format(resort)}.`;
+	return [ ...told.map((step, at) => at ? _('when they fail: %s').format(step) : step), _('when none is left: %s').format(resort) ].join('; ') + '.';
 }
 
 /* A bar of shares, with the same in words. */
@@ -300,7 +300,7 @@ function bar(percents) {
 	return told.length ? [
 		E('div', { 'class': 'np-shares', 'aria-hidden': 'true' }, told.map(([ , percent ], i) =>
 			E('span', { 'class': `np-c${i % COLOURS}`, 'style': `width:${Math.round(percent)}%` }))),
-		told.map(([ name, percent ]) => _('%s %d %%').format(name, percent)).join(', ')
+		E('div', {}, told.flatMap(([ name, percent ], i) => [ i ? ', ' : '', E('span', { 'class': 'np-whole' }, [ _('%s %d %%').format(name, percent) ]) ]))
 	] : [ E('em', {}, [ _('last resort') ]) ];
 }
 

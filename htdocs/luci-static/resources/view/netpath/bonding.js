@@ -77,8 +77,8 @@ return view.extend({
 		});
 	},
 
-	off(sid, kind) {
-		return fields.read(sid, kind, 'enabled') == '0' ? [ E('em', { 'class': 'np-hint' }, [ _('switched off') ]) ] : null;
+	off(sid, kind, text) {
+		return fields.read(sid, kind, 'enabled') == '0' ? [ E('em', { 'class': 'np-hint' }, [ text ?? _('switched off') ]) ] : null;
 	},
 
 	state(sid) {
@@ -94,9 +94,11 @@ return view.extend({
 	},
 
 	stateOfPeer(sid) {
-		const all = Object.values(this.bonds).flatMap(reply => reply?.role == 'server' ? readings.list(reply.peers) : []), peer = all.find(each => each.name === sid);
+		const bond = fields.read(sid, 'bond_peer', 'bond'), reply = this.bonds[bond], peer = readings.list(reply?.peers).find(each => each.name === sid);
+		const off = this.off(sid, 'bond_peer') ?? this.off(bond, 'bond', _('its bond is switched off'));
 
-		return this.off(sid, 'bond_peer') ?? (peer ? [ paths.badge(peer), ' ', ...paths.problem(peer) ] : [ E('em', { 'class': 'np-hint' }, [ _('not applied yet') ]) ]);
+		return off ?? (reply?.role == 'server' && peer ? [ paths.badge(peer), ' ', ...paths.problem(peer) ]
+			: [ E('em', { 'class': 'np-hint' }, [ reply && reply.running !== true ? _('its bond does not run') : _('not applied yet') ]) ]);
 	},
 
 	/* What the keys' dialog wants to know of a bond. */

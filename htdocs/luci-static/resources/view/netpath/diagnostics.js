@@ -19,6 +19,7 @@ function topic(name) {
 	case 'rules': return _('Ruleset');
 	case 'domains': return _('Rules by domain name');
 	case 'conflicts': return _('Conflicts with other programs');
+	case 'scripts': return _('Scripts at changes');
 	case 'system': return _('System');
 	default: return String(name);
 	}

@@ -3,6 +3,7 @@
 'require dom';
 'require view';
 'require netpath.api as api';
+'require netpath.criteria as criteria';
 'require netpath.parts as parts';
 'require netpath.question as question';
 'require netpath.tools as tools';
@@ -173,7 +174,7 @@ return view.extend({
 		return rejected.length ? [
 			E('details', { 'open': rejected.length <= 10 ? 'open' : null }, [
 				E('summary', {}, [ N_(rejected.length, '%d rule above it does not match', '%d rules above it do not match').format(rejected.length) ]),
-				E('ul', { 'class': 'npt-list' }, rejected.map(each => E('li', {}, [ link('rules', each.rule), ': ', String(each.criterion) ])))
+				E('ul', { 'class': 'npt-list' }, rejected.map(each => E('li', {}, [ link('rules', each.rule), ': ', criteria.title(each.criterion) ])))
 			])
 		] : [];
 	},

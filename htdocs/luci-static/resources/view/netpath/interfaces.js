@@ -62,7 +62,7 @@ return view.extend({
 
 		return [
 			parts.badge(row.status), ' ',
-			E('span', { 'class': 'np-hint' }, [ row.latency == null ? '' : _('%s, loss %s')
+			E('span', { 'class': 'np-hint np-whole' }, [ row.latency == null ? '' : _('%s, loss %s')
 				.format(format.ms(row.latency), format.percent(row.packetloss)) ]),
 			E('div', { 'class': 'np-hint' }, [ row.reason ?? '' ])
 		];

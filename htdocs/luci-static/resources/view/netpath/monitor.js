@@ -120,7 +120,7 @@ return view.extend({
 		parts.refresh(this.nothing, String(outlets.length > 0), () => outlets.length ? []
 			: [ E('p', { 'class': 'np-hint' }, [ _('None is configured: the figures are seen here only.') ]) ]);
 		const table = services.displays(this.last, now);
-		dom.content(this.displays, table ? [ E('h4', {}, [ _('UDP displays') ]), table ] : []);
+		dom.content(this.displays, table ? [ E('h3', {}, [ _('UDP displays') ]), table ] : []);
 	},
 
 	showSpeeds(stale) {

@@ -61,6 +61,21 @@ return view.extend({
 			]));
 	},
 
+	/* Those that take nothing now for their hours or quota say so. */
+	membersOf(sid) {
+		const rows = (this.policies.policies ?? []).find(policy => policy.name == sid)?.members ?? [];
+
+		return (fields.read(sid, 'policy', 'members') ?? []).map(member => {
+			const { interface: uplink, metric, weight } = members.row(member);
+			const row = rows.find(each => each.name == member);
+
+			return E('div', {}, [ uplink ? fields.link('interfaces', uplink, uplink) : member,
+				' ', E('span', { 'class': 'np-hint np-whole' }, [ _('metric %s, weight %s').format(metric ?? 1, weight ?? 1) ]),
+				row?.open === false ? E('div', { 'class': 'np-small np-closed-member', 'data-closed': member },
+					[ E('strong', {}, [ _('closed') ]), ': ', row.reason || _('by its schedule or quota') ]) : '' ]);
+		});
+	},
+
 	render([ status, policies, problems ]) {
 		fields.style();
 		Object.assign(this, { status, policies });
@@ -87,12 +102,7 @@ return view.extend({
 			(fields.read(sid, 'policy', 'members') ?? []).flatMap(member => fields.notes(problems, 'member', member))
 		]);
 		fields.column(s, '_shares', _('Shares'), sid => fields.place('shares', sid, this.sharesOf(sid)));
-		fields.column(s, '_members', _('Members'), sid => (fields.read(sid, 'policy', 'members') ?? []).map(member => {
-			const { interface: uplink, metric, weight } = members.row(member);
-
-			return E('div', {}, [ uplink ? fields.link('interfaces', uplink, uplink) : member,
-				E('span', { 'class': 'np-hint' }, [ ' ', _('metric %s, weight %s').format(metric ?? 1, weight ?? 1) ]) ]);
-		}));
+		fields.column(s, '_members', _('Members'), sid => fields.place('members', sid, this.membersOf(sid)));
 		fields.column(s, '_resort', _('Last resort'), sid =>
 			LAST_RESORTS()[fields.read(sid, 'policy', 'last_resort') ?? 'unreachable']?.[0]);
 
@@ -107,6 +117,7 @@ return view.extend({
 			_('Several members of one interface count as one whose weight is their sum, each with its own hours and quota.'));
 
 		o.modalonly = true;
+		o.resorts = Object.fromEntries(Object.entries(LAST_RESORTS()).map(([ name, [ label ] ]) => [ name, label ]));
 		o.liveState = () => this.liveState();
 		fields.add(s, 'policy', 'last_resort', _('Last resort'),
 			{ widget: form.RichListValue, labels: LAST_RESORTS(), changed: preview });
@@ -115,6 +126,7 @@ return view.extend({
 		return fields.freshPage(m, problems, () => this.status, 5, async () => {
 			[ this.status, this.policies ] = await Promise.all([ api.status(), api.policies() ]);
 			fields.live('shares', sid => this.sharesOf(sid));
+			fields.live('members', sid => this.membersOf(sid));
 		});
 	}
 });

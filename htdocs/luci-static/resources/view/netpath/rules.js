@@ -4,19 +4,11 @@
 'require network';
 'require view';
 'require netpath.api as api';
+'require netpath.criteria as criteria';
 'require netpath.fields as fields';
 'require netpath.format as format';
 'require netpath.parts as parts';
 'require netpath.schema as schema';
-
-const CRITERIA = () => [
-	[ 'family', _('Address family'), 'general' ], [ 'proto', _('Protocol'), 'general' ],
-	[ 'src_iface', _('Incoming interface'), 'source' ], [ 'src_ip', _('Source address'), 'source' ],
-	[ 'src_port', _('Source port'), 'source' ], [ 'src_mac', _('Source MAC address'), 'source' ],
-	[ 'dest_ip', _('Destination address'), 'destination' ], [ 'dest_port', _('Destination port'), 'destination' ],
-	[ 'domain', _('Domain'), 'destination' ], [ 'nft_set', _('nft set'), 'destination' ],
-	[ 'dscp', _('DSCP'), 'general' ]
-];
 
 const SPECIAL = () => ({
 	'default': _('Main routing table'), 'unreachable': _('Unreachable'), 'blackhole': _('Blackhole')
@@ -40,8 +32,12 @@ async function allRules() {
 	return first;
 }
 
-function criteria(sid) {
-	const found = CRITERIA().map(([ name, title ]) => [ title, fields.read(sid, 'rule', name) ])
+function connections(count) {
+	return N_(count, '%d connection', '%d connections').format(count);
+}
+
+function matches(sid) {
+	const found = criteria.all().map(([ name, title ]) => [ title, fields.read(sid, 'rule', name) ])
 		.filter(([ , value ]) => value?.length && value != 'any');
 
 	return found.length ? found.map(([ title, value ]) =>
@@ -65,7 +61,7 @@ return view.extend({
 			return [ E('em', { 'class': 'np-hint' }, [ this.rules.error ? '–'
 				: fields.read(sid, 'rule', 'enabled') == '0' ? _('switched off') : _('not applied yet') ]) ];
 
-		return [ _('%s connections').format(format.count(row.packets)),
+		return [ connections(row.packets),
 			E('div', { 'class': 'np-hint' }, [ format.bytes(row.bytes) ]) ];
 	},
 
@@ -77,7 +73,10 @@ return view.extend({
 			return [ SPECIAL()[name] ?? '–' ];
 
 		const policy = (this.policies.policies ?? []).find(each => each.name == name);
-		const active = [ ...new Set(Object.values(policy?.active ?? {}).flat()) ];
+		/* A rule of one family goes by the uplinks of that family alone. */
+		const family = (this.rules.rules ?? []).find(each => each.name == fields.nameOf(sid))?.family;
+		const active = [ ...new Set(Object.entries(policy?.active ?? {})
+			.filter(([ each ]) => ![ 'ipv4', 'ipv6' ].includes(family) || each == family).flatMap(([ , uplinks ]) => uplinks)) ];
 
 		return [
 			fields.link('policies', name, name),
@@ -110,10 +109,10 @@ return view.extend({
 		/* Their order has a meaning: no sorting by columns. */
 		s.handleSort = () => {};
 
-		const rest = () => this.rules.default ? [ _('Decided by no rule, left to the main routing table: %s connections, %s.')
-			.format(format.count(this.rules.default.packets), format.bytes(this.rules.default.bytes)) ] : [];
+		const rest = () => this.rules.default ? [ _('Decided by no rule, left to the main routing table: %s, %s.')
+			.format(connections(this.rules.default.packets), format.bytes(this.rules.default.bytes)) ] : [];
 
-		fields.column(s, '_criteria', _('Matches'), sid => [ criteria(sid), this.notes(problems, sid) ]);
+		fields.column(s, '_criteria', _('Matches'), sid => [ matches(sid), this.notes(problems, sid) ]);
 		fields.column(s, '_policy', _('Policy'), sid => fields.place('way', sid, this.way(sid)));
 		fields.column(s, '_hits', _('Decided'), sid => fields.place('hits', sid, this.hits(sid)));
 
@@ -148,7 +147,7 @@ return view.extend({
 			src_mac: () => (hints?.getMACHints(false) ?? []).map(([ mac, text ]) => [ mac.toLowerCase(), `${mac} (${text})` ])
 		};
 
-		for (const [ name, title, tab ] of CRITERIA()) {
+		for (const [ name, title, tab ] of criteria.all()) {
 			const o = fields.add(s, 'rule', name, title, { tab,
 				...(name == 'family' ? { labels: { any: _('Any'), ipv4: 'IPv4', ipv6: 'IPv6' } } : {}) });
 
