@@ -93,7 +93,8 @@ async def a_sleeping_loop_wakes() -> None:
 
 async def programs_have_the_default_action() -> None:
     async with listening() as (hints, _):
-        for step in (lambda: None, send, hints.listen):
+        steps: tuple[Callable[[], None], ...] = (lambda: None, send, hints.listen)
+        for step in steps:
             step()
             status = subprocess.run(["cat", "/proc/self/status"], capture_output=True, text=True, check=True).stdout
             fields = dict(line.split(":\t") for line in status.splitlines() if line.startswith("Sig"))
