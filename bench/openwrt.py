@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -14,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from netpath.lab import Lab, LabError
-from netpath.lab.namespace import run, wait_until
+from netpath.lab.namespace import kill_userland, run, wait_until
 from netpath.lab.plan import Uplink
 from netpath.lab.rpcd import root
 from netpath.lab.uci import section
@@ -97,12 +94,7 @@ class Userland:
         self.close()
 
     def close(self) -> None:
-        for pid in (self.pid, self._unshare.pid if self._unshare else 0):
-            if pid:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-        if self._unshare:
-            self._unshare.wait()
+        kill_userland(self.pid, self._unshare)
         self.cpu.remove()
 
     @property

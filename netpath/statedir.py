@@ -52,6 +52,14 @@ class StateDir:
         finally:
             temporary.unlink(missing_ok=True)
 
+    def write_or_drop(self, name: str, text: str) -> None:
+        """Replace file `name`; on failure the old one goes, as it must never be loaded in place of what stands."""
+        try:
+            self.write_text(name, text)
+        except OSError:
+            (self.root / name).unlink(missing_ok=True)
+            raise
+
     def read_text(self, name: str) -> str | None:
         try:
             return (self.root / name).read_text(encoding="utf-8", errors="surrogateescape")
@@ -91,10 +99,12 @@ class StateDir:
         return next((p for p in (self.root / "applied.uci", self.root / "applied.toml") if p.exists()), None)
 
     def keep_config(self, source: Path, text: str) -> None:
-        """Remember `text`, just applied from `source`, as the last good configuration."""
-        suffix = ".toml" if source.suffix == ".toml" else ".uci"
-        self.write_text("applied" + suffix, text)
-        (self.root / ("applied.uci" if suffix == ".toml" else "applied.toml")).unlink(missing_ok=True)
+        """Remember `text`, just applied from `source`, as the last good configuration; on failure there is none."""
+        suffix, other = (".toml", ".uci") if source.suffix == ".toml" else (".uci", ".toml")
+        try:
+            self.write_or_drop(f"applied{suffix}", text)
+        finally:
+            (self.root / f"applied{other}").unlink(missing_ok=True)
 
     def places(self) -> list[tuple[str, int]]:
         """(nft table, first ip rule priority) wherever something of ours may stand, the running ones last."""

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 WINDOW = 8192
 MISSING = 1024
-"""Counters that are missing and may still come: each takes some 70 bytes. Only with more loss than 9 % the window is
-shorter for it."""
+"""Counters that are missing and may still come; of more, the oldest are taken for seen. Each takes some 70 bytes. Only
+with more loss than 9 % the window is shorter for it."""
 
 
 class ReplayWindow:
     """`fresh` before decryption, `enter` after it."""
 
-    __slots__ = ("_missing", "_most", "highest")
+    __slots__ = ("_missing", "highest")
 
-    def __init__(self, most: int = MISSING) -> None:
-        """`most`: counters that may be missing; more are taken for seen, the oldest first."""
-        self._most = most
+    def __init__(self) -> None:
         self.highest = -1
         """-1: nothing came yet."""
         self._missing: dict[int, None] = {}
@@ -38,11 +36,11 @@ class ReplayWindow:
             return True
         if counter > highest:
             missing = self._missing
-            if counter - highest > self._most:
+            if counter - highest > MISSING:
                 missing.clear()
-            missing.update(dict.fromkeys(range(max(highest + 1, counter - self._most + 1), counter)))
+            missing.update(dict.fromkeys(range(max(highest + 1, counter - MISSING + 1), counter)))
             self.highest = counter
-            if len(missing) > self._most:
+            if len(missing) > MISSING:
                 self._forget()
             return True
         if counter <= highest - WINDOW:
@@ -65,7 +63,7 @@ class ReplayWindow:
     def _forget(self) -> None:
         """Drop what is too old, and if that is little some more, so that it is not to be done again at once."""
         oldest = self.highest - WINDOW
-        surplus = len(self._missing) - self._most * 3 // 4 if self._most < WINDOW else 0
+        surplus = len(self._missing) - MISSING * 3 // 4
         for n, counter in enumerate(list(self._missing)):
             if counter > oldest and n >= surplus:
                 break

@@ -330,11 +330,13 @@ def _end_of_dump(kind: int, flags: int, body: memoryview) -> None:
 
 def _refusal(flags: int, body: memoryview) -> NetlinkError | None:
     """Meaning of an NLMSG_ERROR: None is an acknowledgement."""
+    if len(body) < 4:
+        return NetlinkError(errno.EBADMSG, "damaged netlink message")
     code = -int(_I32.unpack_from(body)[0])
     if not code:
         return None
     explanation = os.strerror(code)
-    if flags & _F_ACK_TLVS:
+    if flags & _F_ACK_TLVS and len(body) >= 4 + HEADER.size:
         # struct nlmsgerr: error, then the header of the request, then the whole request unless it was capped.
         echoed = HEADER.unpack_from(body, 4)[0] if not flags & _F_CAPPED else 16
         told = attributes(body, 4 + ((echoed + 3) & ~3)).get(_NLMSGERR_ATTR_MSG)

@@ -204,6 +204,17 @@ def run(argv: Sequence[str], *, stdin: str = "", check: bool = True, timeout: fl
     return done.stdout
 
 
+def kill_userland(init: int, unshare: subprocess.Popen[bytes] | None) -> None:
+    """End a pid namespace with all that is in it: `init` is its first process, 0 when it never came, `unshare` the
+    program that made it."""
+    for pid in (init, unshare.pid if unshare else 0):
+        if pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    if unshare:
+        unshare.wait()
+
+
 def add(names: Sequence[str]) -> None:
     """Create namespaces."""
     run(["ip", "-batch", "-"], stdin="".join(f"netns add {name}\n" for name in names))

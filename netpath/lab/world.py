@@ -187,6 +187,8 @@ class World:
             raise namespace.Unavailable("dnsmasq is not installed")
         argv = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--log-facility=-", "--user=root"]
         argv += ["--no-resolv", "--no-hosts", "--pid-file=", f"--port={DNS_PORT}"]
+        # Left to itself it hangs up on what comes by TCP by a device without an address of that family, as isp1 is.
+        argv += ["--bind-interfaces", *(f"--listen-address={each}" for family in SERVERS.values() for each in family)]
         server = self.internet.popen([*argv, *(f"--host-record={name},{address}" for name, address in records)])
         server.wait_for("started, version")
         return server

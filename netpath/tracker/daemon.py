@@ -27,6 +27,7 @@ from netpath.steering.marks import probe_marks
 from netpath.steering.policy import SteeringView
 from netpath.tracker.budget import Budget
 from netpath.tracker.guard import TableGuard
+from netpath.tracker.hints import Hints
 from netpath.tracker.hooks import HookEvent, Hooks, hook_action
 from netpath.tracker.journal import Journal, Log
 from netpath.tracker.loads import Loads
@@ -37,9 +38,6 @@ from netpath.tracker.workers import Workers
 
 SETTLE = 0.02
 """Seconds to gather link events before the kernel is read again: one cable event is a handful of messages."""
-HINT = signal.SIGURG
-"""A hotplug script says that some interface may have changed. The default action of this signal is none, so that one
-which comes before the tracker listens does not end it."""
 RETRY = 5.0
 """Seconds until a kernel that could not be read is read again."""
 
@@ -84,6 +82,7 @@ class Daemon:
         budget = Budget(self.state_dir, where.usage, log)
         self.members = Members(budget, self.journal, clock, self._follow_states)
         self._links = LinkMonitor(self._on_link)
+        self._hints = Hints(asyncio.get_running_loop(), self._refresh_soon)
         self._adopting = False
         """A finished load is being taken over: one switch at its end, not one an interface."""
         self._settle: asyncio.TimerHandle | None = None
@@ -96,7 +95,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._unhandled)
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
-        loop.add_signal_handler(HINT, self._refresh_soon)
+        self._hints.start()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         self.states, self.disabled = self.state_dir.states()
@@ -121,6 +120,7 @@ class Daemon:
         if self._settle is not None:
             self._settle.cancel()
         self._links.close()
+        self._hints.close()
         self._guard.close()
         self.members.close()
         self._scheduler.close()
@@ -259,7 +259,11 @@ class Daemon:
             self._settle = asyncio.get_running_loop().call_later(SETTLE, self._read_again)
 
     def _read_again(self) -> None:
+        if self._logical.busy:  # its answer may be older than what has changed; one more that waits tells no more
+            self._settle = asyncio.get_running_loop().call_later(SETTLE, self._read_again)
+            return
         self._settle = None
+        self._hints.listen()
         if self._logical.present:
             self.spawn(self._read_all())
         else:

@@ -29,6 +29,11 @@ class LogicalInterfaces:
         """Whether there is a bus to ask on."""
         return ubus.command() is not None
 
+    @property
+    def busy(self) -> bool:
+        """Whether it is asked right now."""
+        return self._lock.locked()
+
     async def refresh(self) -> None:
         """Ask again. Without an answer (netifd restarts) what it said before goes on to hold."""
         async with self._lock:  # answers must not overtake each other

@@ -38,7 +38,7 @@ from netpath.steering.policy import SteeringView, served, swap
 from netpath.steering.routing import desired
 from netpath.steering.ruleset import cgroup_rules, ruleset
 from netpath.worker.devices import devices_of, with_devices
-from netpath.worker.stop import DEFAULT_PRIORITY, stop
+from netpath.worker.stop import stop
 from netpath.worker.translation import translation_problems
 
 MOST_PROBLEMS = 200
@@ -175,7 +175,7 @@ def _bring_up(
         try:
             nft.run(text + cgroup_rules(config, ids, _cgroups(config, ids)))
         except NftError:
-            _back(where, state, known, snapshot)
+            _back(where, state, known, snapshot, here)
             raise
         view = SteeringView.of(config, ids, links)
         if (latest := _latest(state, config, up, usable)) != usable:
@@ -184,7 +184,7 @@ def _bring_up(
     removed = routing.apply(wanted, phase="remove").removed if wanted.rules else 0
     if not wanted.rules:
         routing.purge(config.globals.rule_priority)
-    unsaved += _unsaved(state, lambda: _remember(state, source, text, {**known, **ids}, here))
+    unsaved += _remember(state, source, text, {**known, **ids}, here)
     strict = _loosen(state, [u.device for u in links if u.device])
     absent += translation_problems(config, links, str(source.path))
     problems = [*source.loaded.problems, *absent, *_refused(source, [*changes.warnings, *unsaved[:1], *strict])]
@@ -223,11 +223,14 @@ def _waiting(config: Config, steered: Config) -> list[Rule]:
     return [rule for rule in config.rules if rule.name not in here]
 
 
-def _back(where: paths.Paths, state: StateDir, ids: Mapping[str, int], snapshot: Snapshot) -> None:
+def _back(
+    where: paths.Paths, state: StateDir, ids: Mapping[str, int], snapshot: Snapshot, here: tuple[str, int]
+) -> None:
     """The ruleset was refused: take the routes and rules back that only the refused configuration wants."""
     if state.applied_config() is None:
-        for _, priority in state.places() or [("", DEFAULT_PRIORITY)]:
-            routing.purge(priority)
+        for table, priority in state.places() or [here]:
+            if not nftdump.table_exists(table):  # else something stands, and a full disk has lost what it is
+                routing.purge(priority)
         return
     running = read_source(where, state, from_file=False).loaded.config
     if running is not None:
@@ -292,13 +295,16 @@ def _retire(places: Sequence[tuple[str, int]], here: tuple[str, int], nft: Nft) 
             routing.purge_rules(priority)
 
 
-def _remember(state: StateDir, source: Source, text: str, ids: Mapping[str, int], here: tuple[str, int]) -> None:
-    """Write down what stands now. Raises OSError."""
-    state.write_json(IDS, {"ids": ids})
-    state.keep_places([here])
-    state.write_text(RULESET, text)
-    state.drop_policies()
-    state.keep_config(source.path, source.text)
+def _remember(state: StateDir, source: Source, text: str, ids: Mapping[str, int], here: tuple[str, int]) -> list[str]:
+    """Write down what stands now; what cannot be, in words."""
+    writes: list[Callable[[], None]] = [
+        lambda: state.write_json(IDS, {"ids": ids}),
+        lambda: state.keep_places([here]),
+        lambda: state.write_or_drop(RULESET, text),
+        state.drop_policies,
+        lambda: state.keep_config(source.path, source.text),
+    ]
+    return [each for write in writes for each in _unsaved(state, write)]
 
 
 def _unsaved(state: StateDir, write: Callable[[], None]) -> list[str]:

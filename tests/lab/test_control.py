@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -302,6 +303,36 @@ def test_a_full_state_directory_stops_neither_start_nor_failover(lab: Lab) -> No
         assert lab.flows(5) == {"wan2": 5}
         lab.netpath("stop")
     finally:
+        lab.router.run(["umount", str(lab.state_dir)])
+
+
+def test_after_a_full_disk_no_older_configuration_comes_back(lab: Lab) -> None:
+    def load() -> str:
+        """The name of the text that stands, empty while there is none."""
+        found = lab.router.run(["nft", "list", "chain", "inet", "netpath", "loaded"], check=False)
+        return found.partition("comment ")[2].partition("\n")[0]
+
+    lab.state_dir.mkdir(exist_ok=True)
+    lab.router.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "none", str(lab.state_dir)])
+    try:
+        lab.start_netpath(lab.config(mode="failover"))
+        lab.wait_status(wan="online", wan2="online")
+        filler, before = lab.state_dir / "filler", {"", load()}
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        second = section("rule", "r", {"policy": "second"}) + section("policy", "second", {"members": ["wan2_m1_w1"]})
+        lab.config_file.write_text(lab.config(mode="failover", rules=second))
+        reply = lab.call({"cmd": "reload"})
+        assert any("No space" in w["message"] for w in reply["warnings"])
+        assert lab.flows(5) == {"wan2": 5}
+        before.add(load())
+        filler.unlink()
+        lab.router.nft("delete table inet netpath\n")
+        wait_until(lambda: load() not in before, 10, "a load of its own, whatever was put back before")
+        assert lab.flows(5) == {"wan2": 5}
+    finally:
+        lab.netpath("stop")
         lab.router.run(["umount", str(lab.state_dir)])
 
 

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -300,3 +302,34 @@ def test_the_loglevel_decides_what_is_logged(lab: Lab) -> None:
         lab.call({"cmd": "disable", "interface": "wan"})
         lab.call({"cmd": "enable", "interface": "wan"})
         assert ("interface wan is disabled" in process.output()[before:]) == logged
+
+
+def test_what_began_while_the_line_had_no_address_is_answered_once_it_has_one(lab: Lab, start: Start) -> None:
+    """The kernel masquerades it by an address of the LAN. As long as it goes on, nothing else would end that."""
+
+    def flow() -> socket.socket:
+        made = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        made.connect((SERVERS["ipv6"][0], 5000))
+        made.settimeout(0.1)
+        return made
+
+    def answered() -> bool:
+        with contextlib.suppress(OSError):  # a time-out, or an ICMPv6 error
+            asking.send(b"x\n")
+            return bool(asking.recv(512))
+        return False
+
+    tracker = start(mode="failover")
+    old, new = (f"{address}/64 dev wan" for address in lab.uplink("wan").addresses6)
+    tracker.signal(signal.SIGSTOP)  # else it depends on who is quicker
+    with lab.lan.inside(flow) as asking:
+        try:
+            lab.router.ip(f"addr del {old}\n")
+            assert not answered()
+            lab.router.ip(f"addr add {new} nodad\n")
+            assert not answered(), "it is masqueraded by the right address"
+            tracker.signal(signal.SIGCONT)
+            wait_until(answered, 10, "an answer to the same socket")
+        finally:
+            tracker.signal(signal.SIGCONT)
+            lab.router.ip(f"addr del {new}\naddr add {old} nodad\n")

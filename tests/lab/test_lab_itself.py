@@ -256,14 +256,24 @@ def test_http_and_https_servers(lab: Lab) -> None:
         lab.lan.run(["curl", "-sS", f"https://{SERVERS['ipv4'][0]}/"])
 
 
-def test_dns_server_answers_on_every_address(lab: Lab) -> None:
-    lab.start_dns([("lab.example", "203.0.113.205")])
+def test_dns_server_answers_on_every_address_by_udp_and_tcp(lab: Lab) -> None:
+    server = lab.start_dns([("lab.example", "203.0.113.205")])
     query = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03lab\x07example\x00\x00\x01\x00\x01"
     ask = (
-        "import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(3);"
-        f"s.sendto({query!r}, ({SERVERS['ipv4'][7]!r}, 53)); print('.'.join(map(str, s.recv(512)[-4:])))"
+        "import socket\n"
+        f"for address in {[*SERVERS['ipv4'], *SERVERS['ipv6']]!r}:\n"
+        "    family = socket.AF_INET6 if ':' in address else socket.AF_INET\n"
+        "    for kind, before in ((socket.SOCK_DGRAM, b''), (socket.SOCK_STREAM, b'\\x00\\x1d')):\n"
+        "        with socket.socket(family, kind) as asking:\n"
+        "            asking.settimeout(3)\n"
+        "            asking.connect((address, 53))\n"
+        f"            asking.sendall(before + {query!r})\n"
+        "            print(kind.name, address, '.'.join(map(str, asking.recv(512)[-4:])))\n"
     )
-    assert lab.lan.run([sys.executable, "-c", ask]).strip() == "203.0.113.205"
+    answers = lab.lan.run([sys.executable, "-c", ask]).splitlines()
+    kinds = ("SOCK_DGRAM", "SOCK_STREAM")
+    assert answers == [f"{kind} {a} 203.0.113.205" for family in FAMILIES for a in SERVERS[family] for kind in kinds]
+    server.stop()
 
 
 def test_process_of_the_lab_sees_control_groups_and_ends_with_its_children(lab: Lab) -> None:

@@ -13,18 +13,7 @@ from tests.packages.ipk import Ipk
 
 __all__ = ["packages"]
 
-NETPATH = """
-config globals 'globals'
-	option enabled '1'
-
-config interface 'wan'
-	option ifname 'eth1'
-	option track_method 'none'
-
-config interface 'wanb'
-	option ifname 'eth2'
-	option track_method 'none'
-
+FAILOVER = """
 config member 'wan_first'
 	option interface 'wan'
 
@@ -35,7 +24,19 @@ config member 'wanb_second'
 config policy 'failover'
 	list members 'wan_first'
 	list members 'wanb_second'
+"""
+NETPATH = f"""
+config globals 'globals'
+	option enabled '1'
 
+config interface 'wan'
+	option ifname 'eth1'
+	option track_method 'none'
+
+config interface 'wanb'
+	option ifname 'eth2'
+	option track_method 'none'
+{FAILOVER}
 config rule 'everything'
 	option dest_ip '0.0.0.0/0'
 	option policy 'failover'

@@ -7,12 +7,10 @@ libnftables and its binding, whose /etc/rc.local makes /tmp/.booted. It is never
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from netpath.lab.namespace import LabError, Namespace, Process, add, remove, run, stop_all, wait_until
+from netpath.lab.namespace import LabError, Namespace, Process, add, kill_userland, remove, run, stop_all, wait_until
 from netpath.lab.world import PACKAGE_ROOT
 
 VARIABLE = "NETPATH_OPENWRT_ROOT"
@@ -117,12 +115,7 @@ class Router:
 
     def __exit__(self, *_: object) -> None:
         stop_all(self.processes)
-        for pid in (self.pid, self._unshare.pid if self._unshare else 0):
-            if pid:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-        if self._unshare:
-            self._unshare.wait()
+        kill_userland(self.pid, self._unshare)
         remove(list(self._names.values()))
         if self._group:
             _remove_cgroup(self._group)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.openwrt.conftest import attempt, sh, uci
+from tests.openwrt.conftest import FAILOVER, attempt, sh, uci
 from tests.openwrt.openwrt_root import ADDRESS, DEVICE, SERVER, Router
 from tests.openwrt.test_procd import CONFIG
 
@@ -22,17 +22,7 @@ config interface 'wan'
 {TRACKED.format(ADDRESS["wan"].format(1))}
 config interface 'wanb'
 {TRACKED.format(ADDRESS["wanb"].format(1))}
-config member 'wan_first'
-	option interface 'wan'
-
-config member 'wanb_second'
-	option interface 'wanb'
-	option metric '2'
-
-config policy 'failover'
-	list members 'wan_first'
-	list members 'wanb_second'
-
+{FAILOVER}
 config rule 'lan'
 	option src_iface 'lan'
 	option policy 'failover'

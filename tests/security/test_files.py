@@ -19,8 +19,8 @@ from netpath.config.monitor import load_monitor
 from netpath.owners import make_private, weakness
 from netpath.statedir import StateDir
 from netpath.tracker.hooks import HookEvent, Hooks
-from netpath.tracker.journal import Log
 from netpath.worker import diag
+from tests.lines import Lines
 from tests.security.somebody import ROOT, SECRET, SOMEBODY, drop, give, netpath, public_directory, run
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
@@ -102,15 +102,6 @@ def test_the_copy_of_the_configuration_is_roots_alone(public: Path) -> None:
 
 
 # -- the user's scripts -------------------------------------------------------------------------------------------
-
-
-class Lines(Log):
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def __call__(self, level: str, message: str) -> None:
-        self.lines.append(f"{level}: {message}")
 
 
 def fire(script: Path, directory: Path) -> list[str]:

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from netpath.tracker.arguments import METHODS
-from tests.openwrt.conftest import NETPATH, install, packages, sh
-from tests.openwrt.openwrt_root import Router, openwrt_root
+from tests.openwrt.conftest import NETPATH, install, packages, root, sh
+from tests.openwrt.openwrt_root import Router
 from tests.packages.ipk import Ipk
 from tests.security.somebody import SECRET
 
-__all__ = ["packages"]
+__all__ = ["packages", "root"]
 
 READER, WRITER = "reader", "writer"
 ANONYMOUS = "0" * 32
@@ -52,11 +52,6 @@ config notify 'mail'
 def hashed(password: str) -> str:
     argv = ["openssl", "passwd", "-1", password]
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
-
-
-@pytest.fixture(scope="session")
-def root() -> None:
-    openwrt_root()
 
 
 @pytest.fixture(scope="module")

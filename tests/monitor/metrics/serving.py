@@ -13,22 +13,12 @@ from netpath.monitor.metrics import MetricsServer
 from netpath.monitor.tracker import Tracker
 from netpath.monitoring import Listener
 from netpath.tracker.journal import Log
+from tests.lines import Lines
 from tests.monitor.metrics.own import OWN
 
 PATIENCE = 20.0
 """Seconds after which a test has failed."""
 TABLE = "netpath-absent"
-
-
-class Notes(Log):
-    """A log to look at."""
-
-    def __init__(self) -> None:
-        super().__init__(use_stderr=False)
-        self.lines: list[str] = []
-
-    def __call__(self, level: str, message: str) -> None:
-        self.lines.append(f"{level}: {message}")
 
 
 @contextlib.asynccontextmanager
@@ -40,7 +30,7 @@ async def serving(
     log: Log | None = None,
 ) -> AsyncIterator[MetricsServer]:
     """A server on a free port; `row()` tells which."""
-    server = MetricsServer(Listener(addresses, 0), Tracker(socket), own, TABLE, log or Notes())
+    server = MetricsServer(Listener(addresses, 0), Tracker(socket), own, TABLE, log or Lines())
     working = asyncio.Event()
     task = asyncio.create_task(server.run(working.set))
     waiting = asyncio.create_task(working.wait())

@@ -20,8 +20,9 @@ from prometheus_client.openmetrics import parser
 
 from netpath.monitor.metrics import facts, listener, scrape
 from netpath.monitor.readings import ServiceError
+from tests.lines import Lines
 from tests.monitor.metrics.own import OWN
-from tests.monitor.metrics.serving import PATIENCE, Notes, connect, exchange, get, port, serving, split
+from tests.monitor.metrics.serving import PATIENCE, connect, exchange, get, port, serving, split
 from tests.unit.cli.fake_tracker import FakeTracker
 
 REQUEST = b"GET /metrics HTTP/1.1\r\nHost: router\r\n\r\n"
@@ -144,7 +145,7 @@ def test_pipelined_requests_get_one_whole_answer(absent: Path) -> None:
 
 def test_who_goes_away_in_the_middle_harms_nobody(absent: Path) -> None:
     async def go() -> None:
-        async with serving(absent, log=(log := Notes())) as server:
+        async with serving(absent, log=(log := Lines())) as server:
             for data in (b"", b"GET /metr", REQUEST):
                 for _ in range(20):
                     _, writer = await connect(server)
@@ -259,7 +260,7 @@ def test_a_tracker_that_hangs_costs_its_figures_only(tmp_path: Path, monkeypatch
         hanging.listen(100)
 
         async def go() -> None:
-            async with serving(path, log=(log := Notes())) as server:
+            async with serving(path, log=(log := Lines())) as server:
                 for _ in range(3):
                     status, _, body = await get(server)
                     assert status == 200
@@ -284,7 +285,7 @@ def test_one_thing_that_cannot_be_read_leaves_the_others(tmp_path: Path) -> None
     }
 
     async def go() -> None:
-        async with serving(path, log=(log := Notes())) as server:
+        async with serving(path, log=(log := Lines())) as server:
             text = (await get(server))[2].decode()
             success = dict(line.split(" ") for line in text.splitlines() if line.startswith("netpath_scrape_success"))
             failed = {name for name, value in success.items() if value == "0.0"}
@@ -302,7 +303,7 @@ def test_a_tracker_of_another_version_is_no_failure(tmp_path: Path) -> None:
     path = tmp_path / "netpath.sock"
 
     async def go() -> None:
-        async with serving(path, log=(log := Notes())) as server:
+        async with serving(path, log=(log := Lines())) as server:
             status, _, body = await get(server)
             assert (status, b"netpath_tracker_up 1.0\n" in body) == (200, True)
             assert b'netpath_scrape_success{subject="policies"} 0.0\n' in body

@@ -129,7 +129,7 @@ def test_a_tracker_that_is_gone_makes_its_states_unavailable_and_removes_nothing
                 await asyncio.to_thread(reader.wait, lambda: reader.retained[f"{WAN}/state"] == "connecting")
                 await asyncio.to_thread(reader.wait, lambda: reader.retained[f"{BASE}/tracker"] == "online")
             assert not service.failures
-            assert len(service.log) == 1, "one line for one failure, however often it is met"
+            assert len(service.log.lines) == 1, "one line for one failure, however often it is met"
 
     asyncio.run(go())
 

@@ -60,7 +60,7 @@ def test_a_password_that_is_wrong_and_one_that_is_right(tmp_path: Path) -> None:
             async with publishing(fake.socket, wrong) as service:
                 reason = await service.failure()
                 assert "mqtt_username and mqtt_password" in reason
-                assert "secret" not in reason + "".join(service.log)
+                assert "secret" not in reason + "".join(service.log.lines)
                 assert not service.worked
             async with publishing(fake.socket, settings(broker.port)) as service:
                 assert "mqtt_username and mqtt_password" in await service.failure()
@@ -341,7 +341,7 @@ def test_two_routers_of_one_name_do_not_drive_each_other_out_without_end(
             publishing(fake.socket, settings(broker.port)) as one,
             publishing(fake.socket, settings(broker.port)) as two,
         ):
-            await until(lambda: any("host name" in line for line in one.log + two.log))
+            await until(lambda: any("host name" in line for line in one.log.lines + two.log.lines))
 
     try:
         asyncio.run(go())

@@ -16,6 +16,7 @@ from netpath.monitor.mqtt.names import level
 from netpath.monitor.readings import ServiceError
 from netpath.monitor.tracker import Tracker
 from netpath.monitoring import Broker
+from tests.lines import Lines
 
 BASE = f"netpath/{level(os.uname().nodename)}"
 PATIENCE = 15.0
@@ -146,11 +147,11 @@ class FakeTracker:
 class Service:
     """The publisher as the monitor runs it: again and again; what became of it."""
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, log: Lines) -> None:
         self.publisher = publisher
         self.failures: list[str] = []
         self.worked = 0
-        self.log: list[str] = []
+        self.log = log
         self._task: asyncio.Task[None] | None = None
 
     async def _run(self) -> None:
@@ -191,16 +192,9 @@ async def tracker(tmp_path: Path) -> AsyncIterator[FakeTracker]:
 
 
 @contextlib.asynccontextmanager
-async def publishing(socket: Path, broker: Broker, log: list[str] | None = None) -> AsyncIterator[Service]:
-    lines: list[str] = [] if log is None else log
-
-    class Lines:
-        def __call__(self, level: str, message: str) -> None:
-            lines.append(message)
-
-    said: Any = Lines()
-    service = Service(Publisher(broker, Tracker(socket), own, said))
-    service.log = lines
+async def publishing(socket: Path, broker: Broker) -> AsyncIterator[Service]:
+    log = Lines()
+    service = Service(Publisher(broker, Tracker(socket), own, log), log)
     service.begin()
     try:
         yield service

@@ -22,6 +22,7 @@ from netpath.monitor.readings import ServiceError
 from netpath.monitor.tracker import Position, Tracker, TrackerError
 from netpath.monitoring import Channel, Notify, Retry
 from netpath.statedir import StateDir
+from tests.lines import Lines
 
 PATIENCE = 15.0
 NOW = 1_800_000_000.0
@@ -90,7 +91,7 @@ class Running:
     tracker: FakeTracker
     failures: list[str] = field(default_factory=list)
     worked: int = 0
-    log: list[str] = field(default_factory=list)
+    log: Lines = field(default_factory=Lines)
 
     def has_worked(self) -> None:
         self.worked += 1
@@ -102,8 +103,8 @@ async def running(
 ) -> AsyncIterator[Running]:
     """As the monitor does it: each failed run is followed by another one."""
     tracker = tracker or FakeTracker()
-    log: list[str] = []
-    notifier = Notifier(wanted, tracker, lambda level, text: log.append(f"{level}: {text}"), state)  # type: ignore[arg-type]
+    log = Lines()
+    notifier = Notifier(wanted, tracker, log, state)
     found = Running(notifier, tracker, log=log)
 
     async def go() -> None:

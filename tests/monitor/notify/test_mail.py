@@ -126,7 +126,7 @@ def test_starttls_and_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
                 run.tracker.say(event(1))
                 await until(lambda: bool(run.failures))
                 assert "user name and password: 535" in run.failures[0]
-                assert "falsch" not in str(run.failures) + str(run.log)
+                assert "falsch" not in str(run.failures) + str(run.log.lines)
 
     play(scene)
 
@@ -176,7 +176,7 @@ def test_refusals() -> None:
                 inbox.unknown = {"gone@example.org"}
                 run.tracker.say(event(2, old="offline", new="online"))
                 await until(lambda: run.worked == 1)
-                assert any("refused gone@example.org" in line for line in run.log)
+                assert any("refused gone@example.org" in line for line in run.log.lines)
                 inbox.unknown.add("here@example.org")
                 run.tracker.say(event(3))
                 await until(lambda: "550 no such user" in run.failures[-1])

@@ -22,6 +22,7 @@ from netpath.monitor.readings import ServiceError
 from netpath.monitor.tracker import Tracker
 from netpath.monitoring import Notify
 from netpath.probe.resolve import Resolver
+from tests.lines import Lines
 from tests.monitor.notify.support import settings
 
 pytestmark = pytest.mark.lab
@@ -70,8 +71,8 @@ class Service:
     """A notifier in the router's namespace, run as the monitor does."""
 
     def __init__(self, lab: Lab, wanted: Notify) -> None:
-        self.log: list[str] = []
-        self.notifier = Notifier(wanted, Tracker(lab.socket), lambda _, text: self.log.append(text))  # type: ignore[arg-type]
+        self.log = Lines()
+        self.notifier = Notifier(wanted, Tracker(lab.socket), self.log)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=lambda: lab.router.inside(self._play))
@@ -92,7 +93,7 @@ class Service:
             try:
                 await self.notifier.run(lambda: None)
             except ServiceError as error:
-                self.log.append(str(error))
+                self.log("error", str(error))
                 await asyncio.sleep(0.05)
 
     @property
@@ -155,7 +156,7 @@ def test_an_uplink_that_only_seems_to_work_is_passed_over(lab: Lab, serve: Serve
     got = remote.wait(1)
     assert got["message"]["interfaces"]["wan"] == "online", "the tracker has not seen it yet"
     assert got["peer"] == lab.uplinks[1].public("ipv4")
-    assert any("by wan: no connection after 1 s" in line for line in service.log)
+    assert any("by wan: no connection after 1 s" in line for line in service.log.lines)
 
 
 def test_nothing_is_lost_while_no_uplink_works(lab: Lab, serve: Serve) -> None:
@@ -165,7 +166,7 @@ def test_nothing_is_lost_while_no_uplink_works(lab: Lab, serve: Serve) -> None:
     lab.cut(1)
     lab.cut(2)
     lab.wait_states(dict.fromkeys(FOUR, "offline"))
-    wait_until(lambda: any("waits for one" in line for line in service.log), 10, "the notifier to wait")
+    wait_until(lambda: any("waits for one" in line for line in service.log.lines), 10, "the notifier to wait")
     before = {event["interface"] for got in remote.got() for event in got["message"]["events"]}
     assert len(before) < 2, "the second one cannot have come through"
     lab.restore(1)

@@ -48,7 +48,7 @@ def test_a_transition_arrives_with_all_that_it_needs() -> None:
             row = run.notifier.row()
             assert row["target"] == f"http://127.0.0.1:{server.port}"
             assert (row["sent"], row["held"], row["dropped"]) == (1, 0, 0)
-            assert not [line for line in run.log if "geheim" in line or "hook" in line]
+            assert not [line for line in run.log.lines if "geheim" in line or "hook" in line]
 
     play(scene)
 
@@ -120,7 +120,7 @@ def test_a_refused_message_is_given_up_and_the_next_one_sent() -> None:
                 await until(lambda: len(run.failures) == 1)
                 assert run.notifier.row()["dropped"] == 1
                 assert "403 Forbidden" in run.failures[0] and "secret" not in run.failures[0]
-                assert any(line.startswith("error") for line in run.log)
+                assert any(line.startswith("error") for line in run.log.lines)
                 run.tracker.say(event(2, old="offline", new="online"))
                 assert [e["seq"] for e in (await server.next()).json["events"]] == [2]
 
@@ -135,7 +135,7 @@ def test_a_message_is_given_up_after_as_many_attempts_as_retry_says() -> None:
             async with running(wanted) as run:
                 run.tracker.say(event(1))
                 await until(lambda: run.notifier.row()["dropped"] == 1)
-                assert any("given up after 3 attempts" in line for line in run.log)
+                assert any("given up after 3 attempts" in line for line in run.log.lines)
                 run.tracker.say(event(2, old="offline", new="online"))
                 await until(lambda: run.worked == 1)
                 assert server.requests.qsize() == 4

@@ -15,8 +15,8 @@ from typing import Any
 from netpath.monitor.readings import Proxy, Speeds, Wan
 from netpath.monitor.udp import UdpServer
 from netpath.monitoring import Datagrams, Format
-from netpath.tracker.journal import Log
 from tests.kernel.nsbox import Box
+from tests.lines import Lines
 
 PORT = 17890
 ROUTERS = (("192.0.2.1", "2001:db8:1::1"), ("198.51.100.1", "2001:db8:2::1"))
@@ -40,17 +40,6 @@ def settings(**changes: Any) -> Datagrams:
         "max_clients": 16,
     }
     return Datagrams(**{**given, **changes})
-
-
-class Lines(Log):
-    """A log that is read by the test."""
-
-    def __init__(self) -> None:
-        super().__init__(use_stderr=False)
-        self.lines: list[str] = []
-
-    def __call__(self, level: str, message: str) -> None:
-        self.lines.append(f"{level}: {message}")
 
 
 @dataclass

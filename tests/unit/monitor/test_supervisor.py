@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -14,26 +14,15 @@ from netpath.monitor.health import Status
 from netpath.monitor.readings import ServiceError
 from netpath.monitor.supervisor import Supervised
 from netpath.monitoring import Retry
-from netpath.tracker.journal import Log
+from tests.lines import Lines
 
 QUICK = Retry(attempts=None, first=0.001, most=0.002, factor=2.0, jitter=0.0)
 SECRET = "hunter2"
 
 
-class Lines:
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, str]] = []
-
-    def __call__(self, level: str, message: str) -> None:
-        self.lines.append((level, message))
-
-    def at(self, level: str) -> list[str]:
-        return [message for each, message in self.lines if each == level]
-
-
 def make(retry: Retry = QUICK, **more: Any) -> tuple[Supervised, Lines]:
     lines = Lines()
-    return Supervised("source p", retry, cast(Log, lines), secrets=[SECRET, ""], **more), lines
+    return Supervised("source p", retry, lines, secrets=[SECRET, ""], **more), lines
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -76,7 +65,7 @@ def test_failures_are_counted_and_said_when_they_are_news() -> None:
     assert part.health.reason is not None
     assert part.health.reason.startswith("refused ***?6xxx")
     assert len(part.health.reason) < 310
-    assert not any(SECRET in line or "\n" in line for _, line in log.lines)
+    assert not any(SECRET in line or "\n" in line for line in log.lines)
 
 
 def test_it_gives_up_after_as_many_failures_as_its_retry_allows() -> None:
@@ -101,7 +90,7 @@ def test_a_fault_of_ours_is_logged_with_its_place_and_is_a_failure_like_others()
     assert part.row()["status"] == "failing"
     assert "fault of the monitor itself" in part.row()["reason"]
     assert any(__file__ in line for line in log.at("error"))
-    assert not any(SECRET in line for _, line in log.lines)
+    assert not any(SECRET in line for line in log.lines)
 
 
 def test_what_ends_by_itself_has_failed() -> None:

@@ -13,18 +13,7 @@ from netpath.health import Transition
 from netpath.model import State
 from netpath.tracker import hooks as module
 from netpath.tracker.hooks import HookEvent, Hooks, hook_action
-from netpath.tracker.journal import Log
-
-
-class Lines(Log):
-    """A log that remembers its lines."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def __call__(self, level: str, message: str) -> None:
-        self.lines.append(f"{level}: {message}")
+from tests.lines import Lines
 
 
 def run(script: Path, directory: Path, events: list[HookEvent]) -> list[str]:

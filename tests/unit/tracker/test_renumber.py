@@ -30,6 +30,20 @@ def deleted(monkeypatch: pytest.MonkeyPatch) -> Deleted:
         return len(gone)
 
     monkeypatch.setattr(conntrack, "delete_by_source", delete)
+    monkeypatch.setattr(conntrack, "delete_by_mark", lambda *_, **__: None)
+    return found
+
+
+@pytest.fixture
+def unanswered(deleted: Deleted, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Marks whose connections without an answer went."""
+    found: list[int] = []
+
+    def delete(mark: int, mask: int, *, unreplied_only: bool) -> None:
+        assert (mask, unreplied_only) == (MARKS.mask, True)
+        found.append(mark)
+
+    monkeypatch.setattr(conntrack, "delete_by_mark", delete)
     return found
 
 
@@ -84,3 +98,16 @@ def test_a_line_that_left_the_configuration_is_forgotten(deleted: Deleted) -> No
     renumbering.follow([], MARKS)
     renumbering.follow([up("2001:db8:c00::/56")], MARKS)
     assert deleted == []
+
+
+def test_what_began_while_the_line_had_no_address_goes_when_it_has_one(unanswered: list[int]) -> None:
+    """The kernel has masqueraded it by an address of the LAN, of which the provider sends no answer."""
+    renumbering = Renumbering()
+    for _ in range(2):
+        renumbering.follow([up()], MARKS)
+    renumbering.follow([up(addresses=())], MARKS)
+    assert unanswered == []
+    renumbering.follow([up()], MARKS)
+    assert unanswered == [0x400]
+    renumbering.follow([up(addresses=("2001:db8:a::9/64",))], MARKS)
+    assert unanswered == [0x400, 0x400], "there was none in between, though no load saw that"

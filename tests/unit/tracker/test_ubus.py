@@ -19,19 +19,11 @@ from netpath.tracker import ubus as module
 from netpath.tracker.daemon import Daemon
 from netpath.tracker.journal import Journal, Log
 from netpath.tracker.ubus import UbusEvents
+from tests.lines import Lines
 from tests.unit.tracker.test_switch import FAILOVER, applied
 
 Sent = list[tuple[str, dict[str, Any]]]
 WAN = Uplink("wan", 1, "ipv4", "eth1", "192.0.2.1", ("192.0.2.10/24",), True, ("192.0.2.0/24",))
-
-
-class Lines(Log):
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def __call__(self, level: str, message: str) -> None:
-        self.lines.append(f"{level}: {message}")
 
 
 class Bus:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from netpath import statedir
-from netpath.statedir import IDS, STATES, StateDir
+from netpath.statedir import IDS, RULESET, STATES, StateDir
 
 
 @pytest.fixture
@@ -52,6 +52,23 @@ def test_a_full_disk_leaves_the_old_file(state: StateDir, monkeypatch: pytest.Mo
         state.write_json(IDS, {"ids": {}})
     monkeypatch.undo()
     assert state.read_json(IDS) == {"ids": {"wan": 1}}
+
+
+def test_a_full_disk_leaves_no_older_copy_that_could_be_loaded(
+    state: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state.keep_config(Path("/etc/config/netpath"), "older")
+    state.write_text(RULESET, "older")
+    opened = os.open
+    monkeypatch.setattr(os, "open", lambda *_: opened("/dev/full", os.O_WRONLY))
+    for again in (Path("/etc/config/netpath"), Path("/etc/netpath/config.toml")):
+        with pytest.raises(OSError, match="No space"):
+            state.keep_config(again, "newer")
+    with pytest.raises(OSError, match="No space"):
+        state.write_or_drop(RULESET, "newer")
+    monkeypatch.undo()
+    assert state.applied_config() is None
+    assert state.read_text(RULESET) is None
 
 
 def test_the_running_configuration_is_kept_with_its_format(state: StateDir) -> None:
