@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
+
+from netpath.memory import give_back
 
 PERIOD = 30.0
 """Seconds; giving back takes half a millisecond, which must not fall into a failover."""
@@ -15,10 +16,3 @@ async def keep_small() -> None:
     while True:
         await asyncio.sleep(PERIOD)
         give_back()
-
-
-def give_back() -> None:
-    """Return freed memory to the system. glibc keeps it for itself (malloc_trim(3)); musl does not, and has no such."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

@@ -13,8 +13,8 @@ from netpath.bond.fec.field import MOST_DATA, MOST_REPAIRS, PLACES, interpolatio
 PLANS = 256
 """Matrices that are kept prepared: 10 data blocks have 175 patterns of up to three losses."""
 FEW = 3
-"""Losses of a group up to which its matrix is kept: patterns of more are so many that hardly one comes twice, and a matrix
-for 64 blocks of which 32 are lost takes 64 KiB."""
+"""Losses of a group up to which its matrix is kept: patterns of more are so many that hardly one comes twice, and a
+matrix for 64 blocks of which 32 are lost takes 64 KiB."""
 
 
 class Codec(Protocol):

@@ -25,8 +25,8 @@ HELD = 4 << 20
 GROUPS = 4096
 """Groups remembered, whole ones too."""
 AGE = 10.0
-"""Seconds after which a generation ends, though it is not full: with little traffic the last 4,096 data frames are those
-of minutes, and no repair comes for them any more."""
+"""Seconds after which a generation ends, though it is not full: with little traffic the last 4,096 data frames are
+those of minutes, and no repair comes for them any more."""
 TRIES = 4
 """How often a group gets patience before it is counted as failed."""
 

@@ -9,7 +9,7 @@ import pytest
 PROGRAM = """
 import ctypes
 from pathlib import Path
-from netpath.tracker import memory
+from netpath import memory
 
 libc = ctypes.CDLL(None)
 if not hasattr(libc, "malloc_trim"):
