@@ -258,7 +258,7 @@ class Sender:
         return Train(path, buffers, segment, size, frames, session.sent(path) - 1)
 
 
-@lru_cache(1024)
+@lru_cache(128)
 def _pieces(size: int, count: int) -> Struct:
     """Cuts `count` pieces of `size` bytes."""
     return Struct(f"{size}s" * count)

@@ -187,7 +187,7 @@ class Session:
         return now - self.born > OPEN_TIME
 
 
-@lru_cache(1024)
+@lru_cache(128)
 def _row(segment: int, count: int) -> tuple[Struct, Struct]:
     """Of datagrams one after another: their heads without the session, as numbers; head and rest of each."""
     return Struct(">" + f"4xQ{segment - HEAD}x" * count), Struct(f"{HEAD}s{segment - HEAD}s" * count)
