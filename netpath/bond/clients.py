@@ -43,6 +43,8 @@ class Served:
         """Whether it may send to other clients."""
         self.peer: Peer | None = None
         """None: it is not there."""
+        self._valve: Valve | None = None
+        """Of the peer."""
         self.since = now
         """When it came, or went."""
         self.due = 0.0
@@ -80,7 +82,7 @@ class Served:
     def end(self, now: float) -> None:
         """It is not there any more: what it cost is given back, but for its counters."""
         self._totals.add(self.peer)
-        self.peer = None
+        self.peer = self._valve = None
         self.since = now
         self.queue.clear()
 
@@ -130,6 +132,7 @@ class Served:
 
     def opens(self, now: float) -> float:
         """When a packet may be sent to it, which may be long ago."""
+        assert self._valve is not None
         opens = self._valve.opens(now)
         return opens if self._out is None else max(opens, self._out.opens())
 

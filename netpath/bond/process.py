@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from netpath.bond.loop import Loop
 from netpath.bond.tun import Tun, TunError
 from netpath.bonding import BondServer
+from netpath.memory import settle
 from netpath.tracker.journal import Log
 
 DARK = 0.5
@@ -64,6 +65,7 @@ def run(make: Callable[[], End], name: str, log: Log) -> int:
     except (TunError, OSError) as error:
         log("error", f"{name}: {error}")
         return 1
+    settle()  # or packets would wait for the collector now and then
     end.run()
     return 0
 

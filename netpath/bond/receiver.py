@@ -46,10 +46,10 @@ class Receiver:
     """One direction of one bond. `frame` for each data frame, `look` after each batch."""
 
     def __init__(self, write: Write) -> None:
-        self._write = write
         self.order: Reorder[bytes] = Reorder(TIMEOUT)
-        self.assembler = Assembler(self._count_and_write)
         self.counts = Counts()
+        self._write = _counting(self.counts, write)
+        self.assembler = Assembler(self._write)
         self.decoder = Decoder(CODEC)
         self.highest = -1
         """The highest number that came, as a count that does not wrap."""
@@ -211,9 +211,15 @@ class Receiver:
                 self.counts.faulty += 1
                 return
             vnet = VNET.pack(NEEDS_CSUM, 0, 0, 0, start, offset)
-        self._count_and_write([vnet, memoryview(frame)[at:]])
+        self._write([vnet, memoryview(frame)[at:]])
 
-    def _count_and_write(self, buffers: Sequence[bytes | memoryview]) -> None:
-        self.counts.packets += 1
-        self.counts.bytes += sum(map(len, buffers)) - VNET.size
-        self._write(buffers)
+
+def _counting(counts: Counts, write: Write) -> Write:
+    """No method: what assembler and receiver hold of each other would stay until the collector looks, a MiB or more."""
+
+    def take(buffers: Sequence[bytes | memoryview]) -> None:
+        counts.packets += 1
+        counts.bytes += sum(map(len, buffers)) - VNET.size
+        write(buffers)
+
+    return take

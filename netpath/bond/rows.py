@@ -18,8 +18,8 @@ LEAST = 4
 """Datagrams from which on a row is worth it."""
 MOST = 64
 """Datagrams of a row."""
-LAYOUTS = 64
-"""Sizes whose cuts are remembered."""
+LAYOUTS, CUTS = 32, 128
+"""Sizes, and sizes and numbers, whose cuts are remembered: some KB each."""
 
 
 class Layout:
@@ -107,18 +107,18 @@ def cut(data: bytes, stride: int, count: int) -> list[bytes]:
     return [*_pieces(stride, count - 1).unpack_from(data), data[(count - 1) * stride :]]
 
 
-@lru_cache(4 * LAYOUTS)
+@lru_cache(CUTS)
 def heads(segment: int, count: int) -> tuple[Struct, Struct]:
     """Of datagrams one after another: their heads without the session, as numbers; head and rest of each."""
     return Struct(">" + f"4xQ{segment - HEAD}x" * count), Struct(f"{HEAD}s{segment - HEAD}s" * count)
 
 
-@lru_cache(4 * LAYOUTS)
+@lru_cache(CUTS)
 def _fronts(stride: int, count: int) -> Struct:
     return Struct(">" + f"HLL{stride - HEADER}x" * (count - 1) + "HLL")
 
 
-@lru_cache(4 * LAYOUTS)
+@lru_cache(CUTS)
 def _pieces(stride: int, count: int) -> Struct:
     return Struct(f"{stride}s" * count)
 

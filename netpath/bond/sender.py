@@ -255,7 +255,7 @@ class Sender:
         return Train(path, buffers, segment, size, frames, session.sent(path) - 1)
 
 
-@lru_cache(256)
+@lru_cache(128)
 def _pieces(size: int, count: int) -> Struct:
     """Cuts `count` pieces of `size` bytes."""
     return Struct(f"{size}s" * count)
@@ -276,7 +276,7 @@ def _headers(value: int, count: int) -> Sequence[bytes]:
     return cutter.unpack(packer.pack(*fields))
 
 
-@lru_cache(256)
+@lru_cache(128)
 def _fields(count: int) -> tuple[Struct, Struct]:
     return Struct(">" + "HLL" * count), Struct(f"{HEADER}s" * count)
 

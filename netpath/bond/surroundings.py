@@ -19,10 +19,13 @@ from netpath.bond.process import SetupError
 from netpath.bonding import BondClient, BondServer
 from netpath.kernel.netlink import NetlinkError
 from netpath.kernel.nft import NftError
+from netpath.memory import tidy
 from netpath.tracker.journal import Log
 
 LOOK = 1.0
 """Seconds between two looks."""
+TIDY = 60.0
+"""Seconds between two times that memory is given back: of peers that are no more, of settings that were read."""
 RETRY = 3.0
 """Seconds until what did not work is tried again: it reads all of the machine's firewalls."""
 
@@ -152,7 +155,11 @@ class Machine:
     # -- the thread -------------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
+        tidied = time.monotonic()
         while not self._ended.wait(LOOK):
+            if (now := time.monotonic()) - tidied >= TIDY:
+                tidied = now
+                tidy()
             with self._lock:
                 if self._ended.is_set():
                     return

@@ -21,6 +21,7 @@ from netpath.paths import Paths
 from netpath.statedir import StateDir
 from netpath.tracker.arguments import EPOCH, FLAG
 from netpath.tracker.journal import Log
+from netpath.tracker.memory import keep_small
 
 METHODS = {"monitor": {"history": FLAG, "since": EPOCH}, "version": {}}
 """What the ubus object asks, see `netpath.tracker.arguments`."""
@@ -60,7 +61,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
         await self.reload()
-        for work in (self._sample(), self._report()):
+        for work in (self._sample(), self._report(), keep_small()):
             self._keep(loop.create_task(work))
 
     async def close(self) -> None:

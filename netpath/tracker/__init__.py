@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable
 
-import netpath.lean  # noqa: F401  (asyncio without OpenSSL; whoever imports it later gets that one)
 from netpath.owners import make_private
 from netpath.paths import Paths
 from netpath.tracker.journal import Log
@@ -22,6 +21,7 @@ def main(
 
     `clock` gives the epoch that schedules and quotas go by.
     """
+    import netpath.lean  # noqa: F401, I001  (asyncio without OpenSSL; whoever imports it later gets that one)
     import asyncio
 
     try:

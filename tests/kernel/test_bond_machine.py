@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import gc
 import socket
 import struct
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -229,6 +231,26 @@ def test_sizes_and_queue_follow_what_the_paths_carry(
         size, queue = limits(rate, 1400)
         wait_until(lambda: f"gso_max_size {size} " in shown() and f"qlen {queue}\n" in shown(), 10, f"{size}")  # noqa: B023
     whole.ended()
+
+
+def test_what_peers_and_settings_have_left_is_given_back(
+    machine: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the thread that looks at the device: an object that only refers to itself is not collected otherwise."""
+    monkeypatch.setattr(surroundings, "LOOK", 0.05)
+    monkeypatch.setattr(surroundings, "TIDY", 0.1)
+    gc.disable()
+    try:
+        circle: list[object] = [{"something"}]
+        left = weakref.ref(circle[0])
+        circle.append(circle)
+        del circle
+        whole = Machine(server(), tmp_path, lambda _, message: None)  # type: ignore[arg-type]
+        whole.raised("tun-bond", ("203.0.113.1/24",), 1400)
+        wait_until(lambda: left() is None, 10, "it to be collected")
+        whole.ended()
+    finally:
+        gc.enable()
 
 
 def test_a_record_that_could_not_be_written_is_told_until_it_is(machine: World, tmp_path: Path) -> None:

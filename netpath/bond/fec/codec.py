@@ -12,6 +12,9 @@ from netpath.bond.fec.field import MOST_DATA, MOST_REPAIRS, PLACES, interpolatio
 
 PLANS = 256
 """Matrices that are kept prepared: 10 data blocks have 175 patterns of up to three losses."""
+FEW = 3
+"""Losses of a group up to which its matrix is kept: patterns of more are so many that hardly one comes twice, and a
+matrix for 64 blocks of which 32 are lost takes 64 KiB."""
 
 
 class Codec(Protocol):
@@ -76,7 +79,8 @@ class MatrixCodec(Generic[Plan]):
             return {}
         blocks = [data[j] for j in range(k) if j in data]
         blocks += [repairs[i] for i in used]
-        found = self._multiply(self._decoding(k, missing, used), blocks, one_size(blocks))
+        plan = self._decoding if len(missing) <= FEW else self._decoding_plan
+        found = self._multiply(plan(k, missing, used), blocks, one_size(blocks))
         return dict(zip(missing, found, strict=True))
 
     def _encoding_plan(self, k: int, r: int) -> Plan:

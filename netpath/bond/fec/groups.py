@@ -40,6 +40,9 @@ HELD = 4 << 20
 """Bytes of repairs kept for groups that are not whole."""
 GROUPS = 4096
 """Groups remembered, whole ones too."""
+AGE = 10.0
+"""Seconds after which a generation ends, though it is not full: with little traffic the last 4,096 data frames are
+those of minutes, and no repair comes for them any more."""
 TRIES = 4
 """How often a group gets patience before it is counted as failed."""
 
@@ -219,6 +222,8 @@ class Decoder:
 
     __slots__ = (
         "_codec",
+        "_ends",
+        "_former",
         "_groups",
         "_held",
         "_limit",
@@ -242,6 +247,8 @@ class Decoder:
         self.counters = Counters()
         self._limit = IDLE
         self._quiet = 0
+        self._ends: float | None = None
+        """When the newer generation ends, whatever is in it; None: AGE after the next `due`."""
         # Two generations: forgetting the oldest is one assignment.
         self._new: dict[int, bytes] = {}
         self._old: dict[int, bytes] = {}
@@ -254,6 +261,8 @@ class Decoder:
         """k of the newest group."""
         self._groups: OrderedDict[int, _Group | None] = OrderedDict()
         """By base; None: whole."""
+        self._former = 0
+        """So many of them, the oldest, are of the older generation."""
         self._held = 0
         self._pending: deque[_Group] = deque()
         """Nearly in order of deadlines."""
@@ -377,6 +386,8 @@ class Decoder:
 
         To be called after each batch of datagrams, and at `deadline`.
         """
+        if self._ends is None or now >= self._ends:
+            self._grow_old(now)
         pending = self._pending
         if not pending:
             return []
@@ -409,6 +420,18 @@ class Decoder:
         if self._quiet > _QUIET:
             self._limit = IDLE
         self._old, self._new = self._new, {}
+        self._ends = None  # or what has just come could go with the next look at the clock
+
+    def _grow_old(self, now: float) -> None:
+        """A generation begins, or ends before it is full."""
+        if self._ends is not None:
+            self._old, self._new = self._new, {}
+            self._rows.clear()
+            self._recovered_before, self._recovered = self._recovered, set()
+            for _ in range(self._former):
+                self._forget_oldest()
+            self._former = len(self._groups)
+        self._ends = now + AGE
 
     def _wait(self, group: _Group, now: float) -> bool:
         """False: nothing of the group is missing."""
@@ -488,6 +511,7 @@ class Decoder:
 
     def _forget_oldest(self) -> None:
         group = self._groups.popitem(last=False)[1]
+        self._former = max(0, self._former - 1)
         if group is not None:
             self._held -= len(group.repairs) * group.size
             group.repairs.clear()

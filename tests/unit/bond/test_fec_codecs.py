@@ -6,8 +6,10 @@ from __future__ import annotations
 import ctypes
 import json
 import sys
+import tracemalloc
 from functools import cache
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -150,6 +152,24 @@ def test_more_patterns_than_are_remembered(codec: Codec) -> None:
             data = {j: block for j, block in enumerate(blocks) if j not in (a, b)}
             assert codec.decode(24, data, repairs) == {a: blocks[a], b: blocks[b]}
     assert PLANS < 24 * 23 // 2
+
+
+@each
+def test_large_patterns_are_not_remembered(codec: Codec) -> None:
+    """A peer chooses k, r and what is missing; 256 matrices of the largest size are 16 MiB."""
+    k, r, chance = 64, 16, Random(3)
+    blocks = [bytes((n, n + 1)) for n in range(k)]
+    repairs = dict(enumerate(codec.encode(blocks, r)))
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(40):
+            lost = chance.sample(range(k), r)
+            found = codec.decode(k, {n: blocks[n] for n in range(k) if n not in lost}, repairs)
+            assert found == {n: blocks[n] for n in sorted(lost)}
+        assert tracemalloc.get_traced_memory()[0] - before < 200_000
+    finally:
+        tracemalloc.stop()
 
 
 @each

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netpath.bond.fec.adaptive import Fixed
-from netpath.bond.fec.groups import ACTIVE, GROUPS, HELD, IDLE, TRIES, Decoder, Encoder, Repair
+from netpath.bond.fec.groups import ACTIVE, AGE, GROUPS, HELD, IDLE, TRIES, Decoder, Encoder, Repair
 from netpath.bond.fec.python import PythonCodec
 from netpath.bond.fec.repair import LONGEST, OVERHEAD
 from netpath.bond.frames import U32, FrameError
@@ -318,8 +318,8 @@ def test_memory_is_bounded_whatever_comes() -> None:
         decoder.add(number, b"x")
         assert kept(decoder) <= 2 * ACTIVE
     for n in range(2 * GROUPS):
-        decoder.repair(forged(n, 1, 1, 0, bytes(50)), 1e6 + n)
-        decoder.due(1e6 + n + 0.5)
+        decoder.repair(forged(n, 1, 1, 0, bytes(50)), 1e6 + n / 1e4)
+        decoder.due(1e6 + n / 1e4 + 0.5)
     assert len(decoder._groups) == GROUPS
     assert decoder._held == 0
 
@@ -330,6 +330,45 @@ def test_what_was_recovered_is_not_remembered_for_ever() -> None:
         give(decoder, encode([number], 1, 1))
         assert len(decoder.due(LATER)) == 1
     assert len(decoder._recovered) + len(decoder._recovered_before) <= 2 * ACTIVE
+
+
+def test_nothing_is_kept_for_long_though_little_comes() -> None:
+    """Data frames, whole groups, groups that nothing can be done for, numbers that were recovered."""
+    decoder = Decoder(CODEC, PATIENCE)
+    decoder.due(0.0)
+    repairs = encode(range(40), 4, 1)
+    take(decoder, [number for number in range(40) if number % 4 and number < 36])
+    give(decoder, repairs)
+    assert len(decoder.due(LATER)) == 9
+    take(decoder, range(40, 60))
+    assert kept(decoder) == 20 and len(decoder._groups) == 10 and decoder._held > 0
+    decoder.due(2 * AGE)
+    assert kept(decoder) == 20, "some time is left for what is under way"
+    decoder.due(3.1 * AGE)
+    assert kept(decoder) == len(decoder._groups) == decoder._held == 0
+    assert len(decoder._recovered) + len(decoder._recovered_before) == 0
+
+
+def test_what_has_just_come_stays_when_a_generation_was_full() -> None:
+    """Else the clock, right after that, would end the next one, with nothing in it, and the one before would go."""
+    decoder = Decoder(CODEC, PATIENCE)
+    decoder.due(0.0)
+    take(decoder, range(IDLE))
+    decoder.due(AGE)
+    give(decoder, encode(range(IDLE - 2, IDLE + 1), 3, 1), AGE)
+    assert decoder.due(AGE + LATER) == [(IDLE, frame(IDLE))]
+
+
+def test_groups_that_went_for_want_of_room_do_not_make_later_ones_older() -> None:
+    decoder = Decoder(CODEC, PATIENCE)
+    decoder.due(0.0)
+    for n in range(GROUPS):
+        decoder.repair(forged(2 * n, 1, 1, 0, bytes(50)), 1.0)
+    decoder.due(AGE)
+    for n in range(GROUPS, 2 * GROUPS):
+        decoder.repair(forged(2 * n, 1, 1, 0, bytes(50)), AGE)
+    decoder.due(2 * AGE)
+    assert len(decoder._groups) == GROUPS
 
 
 def test_without_repairs_little_is_kept_again() -> None:
