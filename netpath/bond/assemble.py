@@ -122,7 +122,7 @@ class Assembler:
             # The first slice was lost: its successors have waited for this, the last one.
             if (stream.begun - base) % ORDERS >= head.slices:
                 self._drop(stream)
-        elif stream.head is not head and (stream.base != base or stream.head is None or order != stream.end):
+        elif stream.base != base or stream.head is None or order != stream.end:
             self._interrupted(flow, stream, order)
         stream.head, stream.base = head, base
         if not stream.parts:

@@ -21,9 +21,8 @@ _TIMESPEC = struct.Struct("@ll")
 _IP_PKTINFO, _IPV6_RECVPKTINFO, _IPV6_PKTINFO = 8, 49, 50
 _SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
 BUFFER = 4 * 1024 * 1024
-TRAIN = 63_900
-"""Bytes of one send: with headers it must stay below 64 KiB (some drivers: 64,000 bytes), or the kernel segments it the
-slow way."""
+TRAIN = 65_400
+"""Bytes of one send: with headers it must stay below 64 KiB, or the kernel segments it the slow way."""
 SEGMENTS = 64
 """Datagrams of one send (UDP_MAX_SEGMENTS of kernels before 6.9)."""
 LARGEST = 65536
@@ -143,6 +142,8 @@ class Link:
         """
         count = len(buffers) // each
         at_once = min(SEGMENTS, max(1, TRAIN // segment)) if self.gso else 1
+        # In equal parts: two or three datagrams alone would cost both ends what forty do.
+        at_once = -(-count // max(1, -(-count // at_once)))
         for begin in range(0, count, at_once):
             part = buffers[begin * each : (begin + at_once) * each]
             segmented = len(part) > each

@@ -250,8 +250,7 @@ class Sender:
             buffers = session.seal_all(path, plaintexts, now)
         else:
             buffers = session.seal_all(path, frames, now)
-        overhead = outlet.overhead * len(frames)
-        size = sum(map(len, buffers)) + overhead
+        size = (len(frames) - 1) * segment + WIRE_HEAD + len(buffers[-1]) + outlet.overhead * len(frames)
         return Train(path, buffers, segment, size, frames, session.sent(path) - 1)
 
 

@@ -14,7 +14,7 @@ from netpath.bond.replay import ReplayWindow
 from netpath.bond.rows import LEAST as LEAST_ROW
 from netpath.bond.rows import MOST as MOST_ROW
 from netpath.bond.rows import SMALLEST, Arena, Row, heads
-from netpath.bond.wire import COUNTERS, HEAD, LEAST, PATHS, TAG, Kind, pack_head
+from netpath.bond.wire import COUNTERS, HEAD, LEAST, PATHS, TAG, Kind, pack_head, pack_heads
 
 REKEY_TIME = 120.0
 SEND_TIME = 180.0
@@ -70,15 +70,15 @@ class Session:
         return head + self._seal(head, plaintext, None)
 
     def seal_all(self, path: int, plaintexts: list[bytes], now: float) -> list[bytes]:
-        """Head and sealed rest of each, one after another: no copy is made to join them. Raises ExpiredError."""
+        """Head and sealed rest of each, one after another: no copy is made to join them. All plaintexts but the last are of
+        one size. Raises ExpiredError."""
         if now - self.born > SEND_TIME:
             raise ExpiredError
         counter = self._counters.get(path, 0)
         self._counters[path] = counter + len(plaintexts)
         self.datagrams += len(plaintexts)
-        value = self.peer_number << 64 | Kind.DATA << 60 | path << 48 | counter
-        heads = [each.to_bytes(HEAD, "big") for each in range(value, value + len(plaintexts))]
-        self.bytes += sum(map(len, plaintexts))
+        heads = pack_heads(self.peer_number, path, counter, len(plaintexts))
+        self.bytes += (len(plaintexts) - 1) * len(plaintexts[0]) + len(plaintexts[-1])
         buffers = [b""] * (2 * len(heads))
         buffers[::2] = heads
         buffers[1::2] = map(self._seal, heads, plaintexts, repeat(None))

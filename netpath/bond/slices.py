@@ -8,6 +8,7 @@ What the kernel calls a GSO packet: up to 64 KiB of one TCP stream under one hea
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import NamedTuple
 
 VNET = struct.Struct("<BBHHHH")
@@ -83,18 +84,26 @@ def read_block(frame: bytes | memoryview, at: int) -> tuple[int, Head, int]:
         raise SliceError("a head block that is cut off") from None
     begin = at + _BLOCK.size + length
     headers = bytes(frame[at + _BLOCK.size : begin])
+    if len(headers) != length or index not in (0, count - 1):
+        raise SliceError("a head block that cannot be")
+    return index, _head(count, size, total, vnet, headers), begin
+
+
+@lru_cache(16)
+def _head(count: int, size: int, total: int, vnet: bytes, headers: bytes) -> Head:
+    """The last slice says what the first one said."""
     head = Head(count, size, total, vnet, headers)
-    _check(index, head, length)
-    return index, head, begin
+    _check(head, len(headers))
+    return head
 
 
-def _check(index: int, head: Head, length: int) -> None:
+def _check(head: Head, length: int) -> None:
     """What the kernel, and `run`, may rely on."""
     flags, gso_type, _, gso_size, start, offset = VNET.unpack(head.vnet)
     version = {GSO_TCPV4: 4, GSO_TCPV6: 6}.get(gso_type & ~GSO_ECN)
     headers = head.headers
     fine = (
-        len(headers) == length >= 40
+        length >= 40
         and version == headers[0] >> 4
         and flags == NEEDS_CSUM
         and gso_size > 0
@@ -102,7 +111,6 @@ def _check(index: int, head: Head, length: int) -> None:
         and start + 20 <= length == start + (headers[start + 12] >> 4) * 4
         and start == ((headers[0] & 0xF) * 4 if version == 4 else start)
         and start >= (20 if version == 4 else 40)
-        and index in (0, head.slices - 1)
         and (head.slices == 1 or head.size > head.overhead)
         and 0 < head.length(head.slices - 1) <= head.size
         and int.from_bytes(headers[2:4] if version == 4 else headers[4:6], "big")

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import hashlib
 from enum import IntEnum
+from functools import lru_cache
+from struct import Struct
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -35,6 +37,20 @@ class Head(NamedTuple):
 def pack_head(receiver: int, kind: int, path: int, counter: int) -> bytes:
     """12 bytes; the numbers are in their ranges, or OverflowError."""
     return (receiver << 64 | kind << 60 | path << 48 | counter).to_bytes(HEAD, "big")
+
+
+def pack_heads(receiver: int, path: int, counter: int, count: int) -> tuple[bytes, ...]:
+    """Those of so many DATA datagrams, one after another."""
+    value = Kind.DATA << 60 | path << 48 | counter
+    fields = [receiver] * (2 * count)
+    fields[1::2] = range(value, value + count)
+    packer, cutter = _heads(count)
+    return cutter.unpack(packer.pack(*fields))
+
+
+@lru_cache(128)
+def _heads(count: int) -> tuple[Struct, Struct]:
+    return Struct(">" + "LQ" * count), Struct(f"{HEAD}s" * count)
 
 
 def unpack_head(datagram: bytes | memoryview) -> Head:
