@@ -70,8 +70,10 @@ class Session:
         return head + self._seal(head, plaintext, None)
 
     def seal_all(self, path: int, plaintexts: list[bytes], now: float) -> list[bytes]:
-        """Head and sealed rest of each, one after another: no copy is made to join them. All plaintexts but the last are of
-        one size. Raises ExpiredError."""
+        """Head and sealed rest of each, one after another: no copy is made to join them. Raises ExpiredError.
+
+        All plaintexts but the last are of one size.
+        """
         if now - self.born > SEND_TIME:
             raise ExpiredError
         counter = self._counters.get(path, 0)

@@ -32,8 +32,6 @@ from netpath.bond.rows import Row, cut
 
 IDLE, ACTIVE = 128, 2048
 """Data frames kept (up to twice as many): before the peer has sent repairs, and while it does."""
-ROWS = 2
-"""Rows kept before the peer has sent repairs."""
 _QUIET = 4
 """So many times ACTIVE data frames without a repair: the peer sends none any more."""
 HELD = 4 << 20
@@ -226,6 +224,7 @@ class Decoder:
         "_former",
         "_groups",
         "_held",
+        "_in_rows",
         "_limit",
         "_new",
         "_old",
@@ -252,8 +251,10 @@ class Decoder:
         # Two generations: forgetting the oldest is one assignment.
         self._new: dict[int, bytes] = {}
         self._old: dict[int, bytes] = {}
-        self._rows: deque[tuple[int, bytes, int, int]] = deque(maxlen=ROWS)
-        """Number, what it is, its stride and count."""
+        self._rows: deque[tuple[int, bytes, int, int]] = deque()
+        """Number, what it is, its stride and count: instead of `_new`, before the peer has sent repairs."""
+        self._in_rows = 0
+        """Their data frames."""
         self._recovered: set[int] = set()
         self._recovered_before: set[int] = set()
         self._passed: int | None = None
@@ -298,7 +299,11 @@ class Decoder:
         if self._limit != IDLE or self._recovered or self._recovered_before:
             return False
         if row.stride <= LONGEST:
-            self._rows.append((number, row.copy(), row.stride, row.count))
+            rows = self._rows
+            rows.append((number, row.copy(), row.stride, row.count))
+            self._in_rows += row.count
+            while self._in_rows - rows[0][3] >= IDLE:
+                self._in_rows -= rows.popleft()[3]
         return True
 
     @property
@@ -337,6 +342,7 @@ class Decoder:
         self._limit, self._quiet, self._size = ACTIVE, 0, repair.k
         while self._rows:
             number, data, stride, count = self._rows.popleft()
+            self._in_rows -= count
             self._new.update(zip(range(number, number + count), cut(data, stride, count), strict=True))
         self._keep(repair, now)
         return repair.base + repair.k & U32
@@ -427,6 +433,7 @@ class Decoder:
         if self._ends is not None:
             self._old, self._new = self._new, {}
             self._rows.clear()
+            self._in_rows = 0
             self._recovered_before, self._recovered = self._recovered, set()
             for _ in range(self._former):
                 self._forget_oldest()
