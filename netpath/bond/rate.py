@@ -8,8 +8,7 @@ whether there is more by now.
 
 Every constant:
   TARGET   of delay beyond the least one: with more, a queue stands. Above what timers and bursts of a path make of it.
-  MARGIN   of the measured capacity that is used: the rest empties the queue and is for heartbeats. 1.5 % is what
-           striping costs at most.
+  MARGIN   of the measured capacity that is used: the rest empties the queue and is for heartbeats.
   GROWTH   while looking for more, every STEP reports: time enough to see what the last step did, so that the queue
            which tells the end of it is a few milliseconds long, and fits where buffers are small. Each step is
            FASTER times the one before: who finds nothing for long has far to go.
@@ -24,7 +23,7 @@ from collections import deque
 from typing import NamedTuple
 
 TARGET = 0.008
-MARGIN = 0.985
+MARGIN = 0.99
 GROWTH = 0.05
 STEP = 3
 FASTER = 1.3
