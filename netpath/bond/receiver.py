@@ -23,6 +23,8 @@ _SLICE = Type.SLICE
 _SLICES = {(SLICE | flags) << 8 for flags in (0, HEAD, COPY, HEAD | COPY)}
 _FRONT = Struct(">HQ").unpack_from
 """Of a data frame: type, flags and the high byte of the order; the rest of the order, flow, number."""
+_FIELDS = "HLL"
+"""Of a data frame's header: the same two bytes; low bytes of the order with the flow; number."""
 _STEP = 1 << 48 | 1
 """What the latter grows by from a frame to the next."""
 _KNOWN = 0xE8
@@ -97,11 +99,14 @@ class Receiver:
         return top
 
     def row(self, row: Row, now: float) -> int | None:
-        """A row of slices of one flow whose orders and numbers follow each other, as `frames` would take it; None, and
-        nothing is done: it is something else.
+        """A row of slices of one flow whose orders and numbers follow each other, or of needless repairs, as `frames`
+        would take it; None, and nothing is done: it is something else.
         """
-        fronts, length = row.fronts(), len(row)
+        fronts, length = row.fields(_FIELDS), len(row)
         kinds, values, number = fronts[::3], fronts[1], fronts[2]
+        if kinds[0] >> 12 == Type.REPAIR:
+            passed = self.decoder.needless(row)
+            return None if passed is None else self.count(passed)
         high = kinds[0] & 0xFF
         if (
             not {kind ^ high for kind in set(kinds)} <= _SLICES

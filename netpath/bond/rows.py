@@ -62,9 +62,9 @@ class Row:
         """Put them there."""
         self._view[: self.size] = b"".join(plaintexts)
 
-    def fronts(self) -> tuple[int, ...]:
-        """Of each as a data frame: its first two bytes, the next four, and the four that end its header."""
-        return _fronts(self.stride, self.count).unpack_from(self._view)
+    def fields(self, codes: str) -> tuple[int, ...]:
+        """Of each the fields (`codes` as of module struct) that its first HEADER bytes consist of."""
+        return _fields(codes, self.stride, self.count).unpack_from(self._view)
 
     def plaintext(self, n: int) -> bytes:
         """A copy."""
@@ -114,8 +114,8 @@ def heads(segment: int, count: int) -> tuple[Struct, Struct]:
 
 
 @lru_cache(CUTS)
-def _fronts(stride: int, count: int) -> Struct:
-    return Struct(">" + f"HLL{stride - HEADER}x" * (count - 1) + "HLL")
+def _fields(codes: str, stride: int, count: int) -> Struct:
+    return Struct(">" + f"{codes}{stride - HEADER}x" * (count - 1) + codes)
 
 
 @lru_cache(CUTS)

@@ -14,16 +14,17 @@ from itertools import repeat
 from typing import NamedTuple, Protocol
 
 from netpath.bond.fec.codec import Codec
+from netpath.bond.fec.field import MOST_DATA
 from netpath.bond.fec.repair import (
     COPY,
+    FIRST,
+    HEADS,
     LENGTH,
     LONGEST,
     RepairFrame,
     block_of,
     blocks_of,
-    group_of,
     is_data_frame,
-    pack,
     pack_all,
     parse,
 )
@@ -79,89 +80,67 @@ NOTHING: tuple[Repair, ...] = ()
 class Encoder:
     """One direction's groups as they are sent."""
 
-    __slots__ = ("_base", "_blocks", "_codec", "_paths", "policy")
+    __slots__ = ("_base", "_codec", "_frames", "_paths", "policy")
 
     def __init__(self, codec: Codec, policy: Policy) -> None:
         self._codec = codec
         self.policy = policy
         self._base = 0
-        self._blocks: list[bytes] = []
+        self._frames: list[bytes] = []
         self._paths: list[int] = []
 
     @property
     def pending(self) -> int:
         """Data frames of the group that has begun: with a timer of the caller's, `flush` follows."""
-        return len(self._blocks)
+        return len(self._frames)
 
     def add(self, number: int, frames: Sequence[bytes], path: int) -> list[Repair]:
         """Data frames of one packet, with numbers one after another, the first one's being `number`, were sent by
-        `path`; what is to be sent now, mostly nothing. The frames are copied.
+        `path`; what is to be sent now, mostly nothing.
         """
         found: list[Repair] = []
-        at, alike = 0, _alike(frames) if self.policy.active else 0
+        at, all_fit = 0, len(max(frames, key=len)) <= LONGEST
         while at < len(frames):
-            blocks = self._blocks
-            if not blocks and at + (k := self.policy.k) <= alike and self.policy.active:
-                found += self._at_once(number + at & U32, frames[at : at + k], path)
-                at += k
-                continue
-            if blocks and number + at & U32 != self._base + len(blocks) & U32:
+            pending = self._frames
+            if pending and number + at & U32 != self._base + len(pending) & U32:
                 found += self.flush()
-                blocks = self._blocks
-            if not blocks:
+                pending = self._frames
+            if not pending:
                 if not self.policy.active:
                     return found
                 self._base = number + at & U32
-            part = frames[at : at + max(1, self.policy.k - len(blocks))]
-            if len(max(part, key=len)) > LONGEST:
+            part = frames[at : at + max(1, self.policy.k - len(pending))]
+            if not all_fit:
                 part = part[:1]
                 if len(part[0]) > LONGEST:
                     found += self.flush()
                     at += 1
                     continue
-            blocks += blocks_of(part)
+            pending += part
             self._paths += [path] * len(part)
             at += len(part)
-            if len(blocks) >= self.policy.k:
+            if len(pending) >= self.policy.k:
                 found += self.flush()
         return found
 
-    def _at_once(self, base: int, frames: Sequence[bytes], path: int) -> list[Repair]:
-        """The repairs of a whole group of frames of one size, without COPY. They are not copied."""
-        r = self.policy.repairs(len(frames))
-        if not r:
-            return []
-        blocks = self._codec.encode(frames, r)
-        return [Repair(frame, path) for frame in pack_all(base, len(frames), len(frames[0]), blocks)]
-
     def flush(self) -> tuple[Repair, ...]:
         """The group ends here; its repairs."""
-        blocks, paths = self._blocks, self._paths
-        if not blocks:
+        frames, paths = self._frames, self._paths
+        if not frames:
             return NOTHING
-        self._blocks, self._paths = [], []
-        k = len(blocks)
-        r = self.policy.repairs(k)
+        self._frames, self._paths = [], []
+        r = self.policy.repairs(len(frames))
         if not r:
             return NOTHING
-        size = max(map(len, blocks))
-        if len(min(blocks, key=len)) < size:
-            blocks = [block.ljust(size, b"\0") for block in blocks]
-        found = self._codec.encode(blocks, r)
-        base = self._base
-        frames = [pack(RepairFrame(base, k, r, i, block)) for i, block in enumerate(found)]
-        return tuple(map(Repair, frames, _avoid(paths, r)))
-
-
-def _alike(frames: Sequence[bytes]) -> int:
-    """How many of them, from the first on, are of one size, and may be a group as they are; too few at worst."""
-    first, sizes = frames[0], list(map(len, frames))
-    if first[0] & COPY or len(first) > LONGEST:
-        return 0
-    same = sizes.count(sizes[0])
-    if same == len(sizes):
-        return same
-    return same if same == len(sizes) - 1 and sizes[-1] != sizes[0] else 0
+        copies = any(frame[0] & COPY for frame in frames)
+        sizes = set(map(len, frames))
+        if len(sizes) == 1 and not copies:
+            repairs = pack_all(self._base, len(frames), self._codec.encode(frames, r), sizes.pop())
+        else:
+            size = LENGTH + max(sizes)
+            blocks = [block.ljust(size, b"\0") for block in blocks_of(frames, copies=copies)]
+            repairs = pack_all(self._base, len(frames), self._codec.encode(blocks, r))
+        return tuple(map(Repair, repairs, _avoid(paths, r)))
 
 
 def _avoid(paths: list[int], r: int) -> list[int]:
@@ -335,9 +314,6 @@ class Decoder:
 
         Returns the number after its group: on the path it came by, no data frame before that is under way any more.
         """
-        base, k = group_of(frame)
-        if k and self._needless(base, k):
-            return base + k & U32
         repair = parse(frame)
         self._limit, self._quiet, self._size = ACTIVE, 0, repair.k
         while self._rows:
@@ -347,19 +323,29 @@ class Decoder:
         self._keep(repair, now)
         return repair.base + repair.k & U32
 
-    def _needless(self, base: int, k: int) -> bool:
-        """Whether nothing of the group was lost: true of nearly all on a good line, and found out at little cost."""
-        group = self._groups.get(base, self)
-        if group is None:
-            self.counters.late += 1
-        elif group is not self or self._rows or not all(map(self._new.__contains__, range(base, base + k))):
-            return False
-        else:
+    def needless(self, row: Row) -> int | None:
+        """REPAIR frames of which none is of use, as nothing of their groups was lost: nearly all on a good line. The
+        number after the last group; None, and nothing is done: give each of them to `repair`.
+        """
+        heads = row.fields(HEADS)
+        if set(heads[::6]) != {FIRST} or self._rows:
+            return None
+        groups = dict.fromkeys(zip(heads[1::6], heads[2::6], strict=True))
+        new = []
+        for base, k in groups:
+            group = self._groups.get(base, self)
+            if group is self and 0 < k <= MOST_DATA and all(map(self._new.__contains__, range(base, base + k))):
+                new.append((base, k))
+            elif group is not None:
+                return None
+        for base, k in new:
             self._enter(base, None)
             self._drop(base, k)
+        base, k = next(reversed(groups))
         self._limit, self._quiet, self._size = ACTIVE, 0, k
-        self.counters.repairs += 1
-        return True
+        self.counters.repairs += len(row)
+        self.counters.late += len(row) - len(new)
+        return base + k & U32
 
     def _enter(self, base: int, group: _Group | None) -> None:
         self._groups[base] = group
@@ -370,8 +356,12 @@ class Decoder:
         """Enter it into its group."""
         base, k, r, row, block = repair
         groups, counters = self._groups, self.counters
-        group = groups.get(base)
+        group = groups.get(base, self)
         if group is None:
+            counters.repairs += 1
+            counters.late += 1
+            return
+        if not isinstance(group, _Group):
             group = _Group(base, k, r, len(block))
             self._enter(base, group)
         elif (k, r, len(block)) != (group.k, group.r, group.size):

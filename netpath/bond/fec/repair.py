@@ -14,14 +14,15 @@ LONGEST = 9000
 """Bytes of a data frame that can be in a group: bounds what a peer can make this end keep."""
 LENGTH = 2
 """Bytes before a data frame in its block."""
-_HEAD = struct.Struct(">BIBBBH")
+HEADS = "BIBBBH"
+_HEAD = struct.Struct(">" + HEADS)
 OVERHEAD = _HEAD.size + LENGTH
 """By so much a REPAIR is longer than the longest data frame of its group."""
 COPY = 2
 """Flag of a data frame that other paths carry too. It may differ between them, so repairs are made without it."""
 _DATA_FRAME = struct.Struct(">B5xI")
 """Type with flags, number."""
-_FIRST = Type.REPAIR << 4
+FIRST = Type.REPAIR << 4
 
 
 class RepairFrame(NamedTuple):
@@ -33,27 +34,14 @@ class RepairFrame(NamedTuple):
     block: bytes
 
 
-def pack(repair: RepairFrame) -> bytes:
-    """Its bytes."""
-    base, k, r, row, block = repair
-    return _HEAD.pack(_FIRST, base, k, r, row, len(block)) + block
-
-
-def pack_all(base: int, k: int, length: int, blocks: Sequence[bytes]) -> list[bytes]:
-    """All repairs of a group of k data frames of `length` bytes each, of which `blocks` were made, without LENGTH.
+def pack_all(base: int, k: int, blocks: Sequence[bytes], length: int | None = None) -> list[bytes]:
+    """All repairs of a group of k data frames. `length`: of each of these, when the blocks were made without it.
 
     Where all blocks begin alike, repairs begin so, too: through equal values goes a constant.
     """
-    prefix, r, size = length.to_bytes(LENGTH, "big"), len(blocks), LENGTH + length
-    return [_HEAD.pack(_FIRST, base, k, r, row, size) + prefix + block for row, block in enumerate(blocks)]
-
-
-def group_of(frame: bytes | memoryview) -> tuple[int, int]:
-    """(base, k) of what may be a REPAIR frame; k is 0 when it is none."""
-    if len(frame) <= _HEAD.size:
-        return 0, 0
-    first, base, k, *_ = _HEAD.unpack_from(frame)
-    return base, k if first == _FIRST and k <= MOST_DATA else 0
+    prefix = b"" if length is None else length.to_bytes(LENGTH, "big")
+    r, size = len(blocks), len(prefix) + len(blocks[0])
+    return [_HEAD.pack(FIRST, base, k, r, row, size) + prefix + block for row, block in enumerate(blocks)]
 
 
 def parse(frame: bytes | memoryview) -> RepairFrame:
@@ -63,7 +51,7 @@ def parse(frame: bytes | memoryview) -> RepairFrame:
     except struct.error:
         raise FrameError("a frame of type 10 that is cut off") from None
     block = bytes(frame[_HEAD.size : _HEAD.size + size])
-    if first != _FIRST:
+    if first != FIRST:
         raise FrameError(f"a frame of type {first >> 4} with the unknown flags {first & 0xF}")
     if not (1 <= k <= MOST_DATA and row < r <= MOST_REPAIRS and LENGTH < size <= LENGTH + LONGEST):
         raise FrameError(f"a repair {row} of {k}+{r} with {size} bytes")
@@ -80,9 +68,9 @@ def is_data_frame(frame: bytes, number: int) -> bool:
     return first >> 4 in (Type.PACKET, Type.SLICE) and own == number
 
 
-def blocks_of(frames: Sequence[bytes]) -> list[bytes]:
-    """`block_of` each; they are all with COPY or all without."""
-    if frames[0][0] & COPY:
+def blocks_of(frames: Sequence[bytes], *, copies: bool) -> list[bytes]:
+    """`block_of` each; `copies`: some of them have COPY."""
+    if copies:
         return list(map(block_of, frames))
     return [len(frame).to_bytes(LENGTH, "big") + frame for frame in frames]
 
