@@ -80,13 +80,15 @@ NOTHING: tuple[Repair, ...] = ()
 class Encoder:
     """One direction's groups as they are sent."""
 
-    __slots__ = ("_base", "_codec", "_frames", "_paths", "policy")
+    __slots__ = ("_base", "_codec", "_copies", "_frames", "_paths", "policy")
 
     def __init__(self, codec: Codec, policy: Policy) -> None:
         self._codec = codec
         self.policy = policy
         self._base = 0
         self._frames: list[bytes] = []
+        self._copies = False
+        """Some of them have COPY."""
         self._paths: list[int] = []
 
     @property
@@ -96,10 +98,11 @@ class Encoder:
 
     def add(self, number: int, frames: Sequence[bytes], path: int) -> list[Repair]:
         """Data frames of one packet, with numbers one after another, the first one's being `number`, were sent by
-        `path`; what is to be sent now, mostly nothing.
+        `path`; what is to be sent now, mostly nothing. All but the last are of one size, and with COPY or without.
         """
         found: list[Repair] = []
-        at, all_fit = 0, len(max(frames, key=len)) <= LONGEST
+        at, all_fit = 0, len(frames[0]) <= LONGEST and len(frames[-1]) <= LONGEST
+        copies = bool(frames[0][0] & COPY)
         while at < len(frames):
             pending = self._frames
             if pending and number + at & U32 != self._base + len(pending) & U32:
@@ -117,6 +120,7 @@ class Encoder:
                     at += 1
                     continue
             pending += part
+            self._copies = self._copies or copies
             self._paths += [path] * len(part)
             at += len(part)
             if len(pending) >= self.policy.k:
@@ -128,11 +132,11 @@ class Encoder:
         frames, paths = self._frames, self._paths
         if not frames:
             return NOTHING
-        self._frames, self._paths = [], []
+        copies = self._copies
+        self._frames, self._paths, self._copies = [], [], False
         r = self.policy.repairs(len(frames))
         if not r:
             return NOTHING
-        copies = any(frame[0] & COPY for frame in frames)
         sizes = set(map(len, frames))
         if len(sizes) == 1 and not copies:
             repairs = pack_all(self._base, len(frames), self._codec.encode(frames, r), sizes.pop())
