@@ -378,6 +378,7 @@ class Peer:
 
     def _use(self, paths: Sequence[Path]) -> None:
         self.sender.outlets = {path.number: path for path in paths}
+        self.sender.settled = all(path.mtu.known for path in paths)
         self.sender.scheduler.use(paths)
 
     def _noted(self, trains: list[Train], now: float) -> list[Train]:

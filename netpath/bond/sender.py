@@ -85,6 +85,8 @@ class Sender:
         """Which flows go another way than the others."""
         self.too_big: TooBig | None = None
         """What is done about packets that do not fit."""
+        self.settled = False
+        """Whether it is known how large datagrams may be on all paths that carry data."""
         self.pads = False
         """Whether sizes are hidden."""
         self._orders = [0] * FLOWS
@@ -156,7 +158,8 @@ class Sender:
     ) -> list[Train]:
         """In fragments, or not at all."""
         largest = self.room() - HEADER - 2
-        parts = self.too_big.instead(bytes(buffer[: VNET.size]), packet, largest, now) if self.too_big else ()
+        header = bytes(buffer[: VNET.size])
+        parts = self.too_big.instead(header, packet, largest, now, settled=self.settled) if self.too_big else ()
         trains = []
         for part in parts:
             trains += self._whole(_UNSEGMENTED, part, flow, session, now, way=way)

@@ -37,11 +37,13 @@ class TooBig:
         self._write = write
         self._allowed = Bucket(*RATE, 0.0)
 
-    def instead(self, vnet: bytes, packet: bytes, largest: int, now: float) -> Sequence[bytes]:
-        """What may be sent instead of `packet`, without a virtio_net_hdr; `largest`: bytes that fit."""
+    def instead(self, vnet: bytes, packet: bytes, largest: int, now: float, *, settled: bool) -> Sequence[bytes]:
+        """What may be sent instead of `packet`, without a virtio_net_hdr; `largest`: bytes that fit. `settled`: no more
+        will fit in a moment, when it is known what paths carry. Senders remember for ten minutes what they are told.
+        """
         if packet[0] >> 4 == 4 and not packet[6] & _DONT:
             return fragments(completed(vnet, packet), largest)
-        message = needed(packet, largest)
+        message = needed(packet, largest) if settled else None
         if message is not None and self._allowed.take(1.0, now):
             self._write([_PLAIN, message])
         return ()

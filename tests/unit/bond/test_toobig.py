@@ -6,11 +6,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from ipaddress import ip_address
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netpath.bond.handshake import Cipher, Keys
+from netpath.bond.paths import State
+from netpath.bond.peer import Peer
+from netpath.bond.schedule import Scheduler
+from netpath.bond.session import Session
 from netpath.bond.slices import NEEDS_CSUM, VNET
 from netpath.bond.toobig import RATE, TooBig, completed, fragments, needed
 
@@ -113,11 +119,26 @@ def test_messages_are_few_and_packets_without_dont_fragment_go_on() -> None:
     told: list[Sequence[bytes | memoryview]] = []
     too_big = TooBig(told.append)
     for _ in range(1000):
-        assert too_big.instead(PLAIN, ipv4(1400), 1220, 1.0) == ()
+        assert too_big.instead(PLAIN, ipv4(1400), 1220, 1.0, settled=True) == ()
     assert len(told) == RATE[1]
     assert all(buffers[0] == PLAIN for buffers in told)
-    too_big.instead(PLAIN, ipv4(1400), 1220, 2.0)
+    too_big.instead(PLAIN, ipv4(1400), 1220, 2.0, settled=True)
     assert len(told) == RATE[1] + 1
-    assert len(too_big.instead(PLAIN, ipv4(1400, place=0), 1220, 1.0)) == 2
+    assert len(too_big.instead(PLAIN, ipv4(1400, place=0), 1220, 1.0, settled=True)) == 2
     options = b"\x46" + ipv4(1400, place=0)[1:]
-    assert too_big.instead(PLAIN, options, 1220, 1.0) == []
+    assert too_big.instead(PLAIN, options, 1220, 1.0, settled=True) == []
+
+
+def test_nobody_is_told_of_a_size_that_is_still_looked_for() -> None:
+    told: list[object] = []
+    peer = Peer(Random(1).randbytes, Scheduler(), lambda _: None)
+    peer.sender.too_big = TooBig(told.append)
+    peer.use(Session(Keys(bytes(32), bytes(32), Cipher.AES256_GCM, 1), 1, 2, 0.0))
+    path = peer.add_path(0, "there", 1472, 28, 0.0)
+    path.state = State.UP
+    for known, messages in ((False, 0), (True, 1)):
+        path.mtu.known = known
+        peer.tick(0.01)
+        assert peer.packet(memoryview(PLAIN + ipv4(1400)), 0.01) == []
+        assert len(told) == messages
+        assert len(peer.packet(memoryview(PLAIN + ipv4(1400, place=0)), 0.01)) == 2, "fragments do no harm"
