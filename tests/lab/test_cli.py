@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -218,15 +219,17 @@ class Terminal:
     def __init__(self, lab: Lab, *argv: str) -> None:
         self.master, slave = pty.openpty()
         termios.tcsetwinsize(slave, (24, 140))
-        line = lab.router.argv(["env", "TERM=xterm", *lab.environment, *lab._netpath(*argv)])
+        # Whoever starts the tests in the background may have had them ignore Ctrl-C.
+        line = lab.router.argv(["env", "--default-signal=INT", "TERM=xterm", *lab.environment, *lab._netpath(*argv)])
         self.process = subprocess.Popen(line, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
         os.close(slave)
         self.seen = b""
 
     def until(self, text: str) -> str:
-        """Everything up to the next `text`; the test's time limit is the limit."""
+        """Everything up to the next `text`."""
         wanted = text.encode()
         while wanted not in self.seen:
+            assert select.select([self.master], [], [], 60)[0], f"{text!r} does not come: {self.seen[-2000:]!r}"
             self.seen += os.read(self.master, 65536)
         before, _, self.seen = self.seen.partition(wanted)
         return before.decode(errors="replace") + text
