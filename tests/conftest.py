@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio  # noqa: F401  (before `netpath.lean` can: tests of this process want it with TLS)
 import os
+import signal
 import subprocess
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -19,6 +20,11 @@ from netpath.lab.namespace import Unavailable
 settings.register_profile("netpath", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "netpath"))
+
+# Who starts the tests in the background (`nohup make test &`) lets them ignore these, and all that they start.
+for number, usual in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 NAMESPACES = tuple(
     Path(__file__).with_name(name)

@@ -219,8 +219,7 @@ class Terminal:
     def __init__(self, lab: Lab, *argv: str) -> None:
         self.master, slave = pty.openpty()
         termios.tcsetwinsize(slave, (24, 140))
-        # Whoever starts the tests in the background may have had them ignore Ctrl-C.
-        line = lab.router.argv(["env", "--default-signal=INT", "TERM=xterm", *lab.environment, *lab._netpath(*argv)])
+        line = lab.router.argv(["env", "TERM=xterm", *lab.environment, *lab._netpath(*argv)])
         self.process = subprocess.Popen(line, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
         os.close(slave)
         self.seen = b""
