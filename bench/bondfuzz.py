@@ -22,7 +22,8 @@ from netpath.bond.dataframes import HEAD as HEAD_FLAG
 from netpath.bond.dataframes import HEADER, PACKET, SLICE, header
 from netpath.bond.fec import CODEC
 from netpath.bond.fec.adaptive import Fixed
-from netpath.bond.fec.groups import ACTIVE, GROUPS, HELD, Decoder, Encoder
+from netpath.bond.fec.encoder import Encoder
+from netpath.bond.fec.groups import ACTIVE, GROUPS, HELD, Decoder
 from netpath.bond.frames import MOST_HOLES, Bye, Control, FrameError, Heartbeat, Hole, Missing, Probe, Rekey, pack
 from netpath.bond.handshake import Cipher, Keys
 from netpath.bond.noise import public_bytes

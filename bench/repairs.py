@@ -13,7 +13,8 @@ from bench.figure import Figure
 from netpath.bond.fec import CODEC
 from netpath.bond.fec.adaptive import DATA, REPAIRS, Fixed
 from netpath.bond.fec.codec import Codec
-from netpath.bond.fec.groups import Decoder, Encoder
+from netpath.bond.fec.encoder import Encoder
+from netpath.bond.fec.groups import Decoder
 from netpath.bond.fec.python import PythonCodec
 
 SIZE = 1400

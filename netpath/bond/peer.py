@@ -10,7 +10,7 @@ from netpath.bond import missing
 from netpath.bond.addresses import NO_TOKEN, PeerAddress
 from netpath.bond.fec import CODEC
 from netpath.bond.fec.adaptive import policy
-from netpath.bond.fec.groups import Encoder, Policy
+from netpath.bond.fec.encoder import Encoder, Policy
 from netpath.bond.frames import (
     MOST_HOLES,
     SIZES,

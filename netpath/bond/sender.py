@@ -16,7 +16,7 @@ from struct import Struct
 from typing import NamedTuple, Protocol
 
 from netpath.bond.dataframes import COPY, FLOWS, HEAD, HEADER, LOOSE, NUMBERS, ORDERS, PACKET, PARTIAL, SLICE, flow_of
-from netpath.bond.fec.groups import Encoder, Repair
+from netpath.bond.fec.encoder import Encoder, Repair
 from netpath.bond.fec.repair import OVERHEAD
 from netpath.bond.frames import padded
 from netpath.bond.rules import Rules

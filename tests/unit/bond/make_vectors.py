@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from netpath.bond.dataframes import COPY, HEAD, LOOSE, PACKET, PARTIAL, SLICE, header
 from netpath.bond.fec.adaptive import Fixed
-from netpath.bond.fec.groups import Encoder
+from netpath.bond.fec.encoder import Encoder
 from netpath.bond.fec.python import PythonCodec
 from netpath.bond.frames import Bye, Heartbeat, Hole, Missing, Probe, Reason, Rekey, pack
 from netpath.bond.handshake import NO_PSK, Answer, Cipher, Initiator, Keys, Offer, Responder

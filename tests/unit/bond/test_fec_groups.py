@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netpath.bond.fec.adaptive import Fixed
-from netpath.bond.fec.groups import ACTIVE, AGE, GROUPS, HELD, IDLE, TRIES, Decoder, Encoder, Repair
+from netpath.bond.fec.encoder import Encoder, Repair
+from netpath.bond.fec.groups import ACTIVE, AGE, GROUPS, HELD, IDLE, TRIES, Decoder
 from netpath.bond.fec.python import PythonCodec
 from netpath.bond.fec.repair import LONGEST, OVERHEAD
 from netpath.bond.frames import U32, FrameError
