@@ -25,7 +25,7 @@ from netpath.bond.session import Session
 from netpath.bond.slices import NEEDS_CSUM, VNET, Head, SliceError, plan
 from netpath.bond.toobig import TooBig
 from netpath.bond.wire import HEAD as WIRE_HEAD
-from netpath.bond.wire import TAG
+from netpath.bond.wire import TAG, pack_rows
 from netpath.bonding import BondMode
 
 SMALL = 300
@@ -270,17 +270,9 @@ def _with_head(header: bytes) -> bytes:
 
 def _headers(value: int, count: int) -> Sequence[bytes]:
     """Headers of so many frames of one flow, `value` being the first one's; none of its fields passes its end."""
-    fields = [value >> 64] * (3 * count)
     middle, number = value >> 32 & 0xFFFFFFFF, value & 0xFFFFFFFF
-    fields[1::3] = range(middle, middle + count * FLOWS, FLOWS)
-    fields[2::3] = range(number, number + count)
-    packer, cutter = _fields(count)
-    return cutter.unpack(packer.pack(*fields))
-
-
-@lru_cache(128)
-def _fields(count: int) -> tuple[Struct, Struct]:
-    return Struct(">" + "HLL" * count), Struct(f"{HEADER}s" * count)
+    orders_and_flows = range(middle, middle + count * FLOWS, FLOWS)
+    return pack_rows("HLL", HEADER, [[value >> 64] * count, orders_and_flows, range(number, number + count)])
 
 
 def _added(value: int, n: int) -> bytes:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from enum import IntEnum
 from functools import lru_cache
 from struct import Struct
@@ -39,18 +40,25 @@ def pack_head(receiver: int, kind: int, path: int, counter: int) -> bytes:
     return (receiver << 64 | kind << 60 | path << 48 | counter).to_bytes(HEAD, "big")
 
 
-def pack_heads(receiver: int, path: int, counter: int, count: int) -> tuple[bytes, ...]:
+def pack_heads(receiver: int, path: int, counter: int, count: int) -> Sequence[bytes]:
     """Those of so many DATA datagrams, one after another."""
-    value = Kind.DATA << 60 | path << 48 | counter
-    fields = [receiver] * (2 * count)
-    fields[1::2] = range(value, value + count)
-    packer, cutter = _heads(count)
+    first = Kind.DATA << 60 | path << 48 | counter
+    return pack_rows("LQ", HEAD, [[receiver] * count, range(first, first + count)])
+
+
+def pack_rows(codes: str, size: int, columns: Sequence[Sequence[int]]) -> Sequence[bytes]:
+    """Rows of `size` bytes, packed (`codes` as of module struct) and cut at one go; all columns are of one length."""
+    count = len(columns[0])
+    fields = [0] * (len(columns) * count)
+    for n, column in enumerate(columns):
+        fields[n :: len(columns)] = column
+    packer, cutter = _rows(codes, size, count)
     return cutter.unpack(packer.pack(*fields))
 
 
-@lru_cache(128)
-def _heads(count: int) -> tuple[Struct, Struct]:
-    return Struct(">" + "LQ" * count), Struct(f"{HEAD}s" * count)
+@lru_cache(256)
+def _rows(codes: str, size: int, count: int) -> tuple[Struct, Struct]:
+    return Struct(">" + codes * count), Struct(f"{size}s" * count)
 
 
 def unpack_head(datagram: bytes | memoryview) -> Head:

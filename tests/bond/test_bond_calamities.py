@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.bond.clocked import set_ahead
-from tests.bond.test_bond_command import LINKS, SERVER, End, ends, forwarding
+from tests.bond.test_bond_command import SERVER, End, connect, ends, forwarding
 from tests.kernel.nsbox import run
 
 __all__ = ["ends"]
@@ -57,18 +56,6 @@ def small(ends: tuple[End, End]) -> Iterator[tuple[End, Small]]:
         yield ends[0], far
     finally:
         far.close()
-
-
-def connect(home: End, far: End) -> None:
-    """Keys and configuration of both, both started; the server has let the client in."""
-    far.config.write_text(SERVER)
-    far.bond("genkey", "far")
-    invitation = json.loads(far.bond("invite", "cabin", "--server", "203.0.113.7", "--json"))
-    far.config.write_text(SERVER + invitation["server"]["uci"])
-    home.config.write_text(invitation["client"]["uci"] + LINKS)
-    far.start("server")
-    home.start("client")
-    home.is_up("far", 2)
 
 
 def ping(home: End) -> None:
@@ -177,9 +164,7 @@ def clocked(ends: tuple[End, End]) -> Iterator[tuple[Clocked, Clocked]]:
         yield both
     finally:
         for end in both:
-            if end.process is not None and end.process.poll() is None:
-                end.process.kill()
-                end.process.wait()
+            end.kill()
 
 
 def pinging(home: End, count: int) -> subprocess.Popen[str]:

@@ -79,6 +79,12 @@ class End:
         reply: dict[str, Any] = json.loads(done.stdout)
         return reply
 
+    def kill(self) -> None:
+        """If it runs."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
     def is_up(self, name: str, paths: int) -> None:
         def up() -> bool:
             peers = self.status(name).get("peers", [])
@@ -106,17 +112,11 @@ def ends(tmp_path: Path) -> Iterator[tuple[End, End]]:
             yield both
         finally:
             for end in both:
-                if end.process is not None and end.process.poll() is None:
-                    end.process.kill()
-                    end.process.wait()
+                end.kill()
 
 
-def forwarding(end: End) -> str:
-    return end.box.run("cat", "/proc/sys/net/ipv4/ip_forward").strip()
-
-
-def test_from_keys_to_ping_and_nothing_is_left(ends: tuple[End, End]) -> None:
-    home, far = ends
+def connect(home: End, far: End) -> None:
+    """Keys and configuration of both, both started; the server has let the client in."""
     far.config.write_text(SERVER)
     far.bond("genkey", "far")
     invitation = json.loads(far.bond("invite", "cabin", "--server", "203.0.113.7", "--json"))
@@ -125,6 +125,15 @@ def test_from_keys_to_ping_and_nothing_is_left(ends: tuple[End, End]) -> None:
     far.start("server")
     home.start("client")
     home.is_up("far", 2)
+
+
+def forwarding(end: End) -> str:
+    return end.box.run("cat", "/proc/sys/net/ipv4/ip_forward").strip()
+
+
+def test_from_keys_to_ping_and_nothing_is_left(ends: tuple[End, End]) -> None:
+    home, far = ends
+    connect(home, far)
     home.box.run("ping", "-c", "2", "-i", "0.1", "-W", "2", "10.99.0.1")
     far.box.run("ping", "-c", "2", "-i", "0.1", "-W", "2", "10.99.0.2")
     assert "netpath_bond_far" in far.box.tables()

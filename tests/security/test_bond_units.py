@@ -74,9 +74,7 @@ def ends(built: tuple[End, End]) -> Iterator[tuple[Sandboxed, Sandboxed]]:
         yield both
     finally:
         for end in both:
-            if end.process is not None and end.process.poll() is None:
-                end.process.kill()
-                end.process.wait()
+            end.kill()
 
 
 def role_and_rest(end: Sandboxed) -> Sequence[str]:
