@@ -27,6 +27,8 @@ PROOF = 3
 PROOF_TIME = 1.0
 SUSPECT = 4
 """Heartbeats of the peer that are missing: no data goes there until one comes."""
+QUIET = 8
+"""Of the reports of a path that carries nothing, one in so many is looked at closely: they say what others said."""
 PROBED = 2.0
 """Seconds for which a PROBE is told: what came earlier may not come any more."""
 SMALL, LARGE = 400, 900
@@ -87,9 +89,8 @@ class Path:
         """Data frames before this number (a count that does not wrap) are not under way here any more."""
         self.observed: tuple[int, int] | None = None
         """By the last heartbeat: (datagrams sent, of them lost) since the one before."""
-        self._largest_probe = 0
-        self._probed = 0.0
-        """When it came."""
+        self._largest_probe, self._probed = 0, 0.0
+        """Bytes, and when it came."""
         self.heard = now
         """When the last authentic datagram came."""
         self._reported = now
@@ -106,6 +107,8 @@ class Path:
         self._incoming = (now, 0, 0, -1)
         """At our last heartbeat: (time, bytes received, datagrams received, highest counter)."""
         self._last_beat = -interval
+        self._quiet = 0
+        """Reports one after another of nothing but a heartbeat, which arrived."""
 
     @property
     def patience(self) -> float:
@@ -189,6 +192,9 @@ class Path:
         loss = max(0.0, 1.0 - got / sent) if sent else 0.0
         if sent:
             self.loss_out += (loss - self.loss_out) * min(1.0, passed)
+        self._quiet = self._quiet + 1 if sent == got == 1 else 0
+        if self._quiet % QUIET:
+            return
         end = now - (self.round_trip or 0.0) / 2
         # The way out alone: when ours arrived by the peer's clock, less when it was sent by ours.
         way = (frame.now - frame.hold - frame.echo) % _WRAP
