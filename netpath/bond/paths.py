@@ -80,10 +80,8 @@ class Path:
         self.loss_in = 0.0
         self.closing = False
         """The peer wants no data here."""
-        self.received = 0
-        """Authentic datagrams."""
-        self.received_bytes = 0
-        """With IP and UDP headers."""
+        self.received, self.received_bytes = 0, 0
+        """Authentic datagrams; with IP and UDP headers."""
         self.sent_bytes = 0
         self.brought = 0
         """Data frames before this number (a count that does not wrap) are not under way here any more."""

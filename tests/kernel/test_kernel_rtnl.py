@@ -9,6 +9,7 @@ import pytest
 
 from netpath.kernel import netlink, rtnl
 from netpath.kernel.netlink import Message, NetlinkError, NetlinkSocket
+from netpath.lab.namespace import wait_until
 from tests.kernel.kernel_world import World
 
 pytestmark = pytest.mark.lab
@@ -18,6 +19,9 @@ def test_links_are_those_of_ip(world: World) -> None:
     world.uplinks(2)
     world.ip("link add br0 type bridge\nlink set far1 master br0\nlink add ifb9 type ifb\nlink set ifb9 up\n")
     world.ip("link set far2 down\n")
+    # The kernel tells of carriers up to a second later.
+    lost = ("-d", "link", "show", "wan2")
+    wait_until(lambda: world.ip_json(*lost)[0]["operstate"] not in ("UP", "UNKNOWN"), 10, "wan2 without a carrier")
     shown = {each["ifname"]: each for each in world.ip_json("-d", "link")}
     found = {link.name: link for link in rtnl.links()}
     assert found.keys() == shown.keys()

@@ -166,20 +166,22 @@ def test_a_cut_uplink_shows_and_is_told_until_it_is_back(lab: Lab, prometheus: P
     awaited(
         lambda: prometheus.firing() >= {("NetPathPolicyDown", "all"), ("NetPathPolicyDown", "limited")}, "the policies"
     )
-    assert prometheus.values('netpath_probe_up{interface="wan"}') == [0.0, 0.0]
+    awaited(lambda: prometheus.values('netpath_probe_up{interface="wan"}') == [0.0, 0.0], "the probes of wan")
     lab.restore("wan")
     lab.restore("wan2")
     awaited(lambda: prometheus.firing() <= before | _of_losses(), "the end of the alerts")
-    assert prometheus.values('netpath_policy_share_ratio{policy="all",interface="wan"}') == [0.5]
+    awaited(
+        lambda: prometheus.values('netpath_policy_share_ratio{policy="all",interface="wan"}') == [0.5], "half by wan"
+    )
 
 
 def test_without_the_tracker_the_monitor_is_scraped_on(lab: Lab, prometheus: Prometheus) -> None:
     (tracker,) = [process for process in lab.processes if process.name == "netpath"]
     tracker.stop()
     awaited(lambda: ("NetPathTrackerDown", "") in prometheus.firing(), "the alert")
-    assert prometheus.values('up{job="netpath"}') == [1.0]
+    awaited(lambda: prometheus.values('up{job="netpath"}') == [1.0], "a scrape")
     assert prometheus.query("netpath_interface_up") == []
-    assert prometheus.values('netpath_monitor_up{name="home"}') == [1.0]
+    awaited(lambda: prometheus.values('netpath_monitor_up{name="home"}') == [1.0], "the monitor")
     lab.start_netpath(file=lab.config_file)
     awaited(lambda: prometheus.values("netpath_tracker_up") == [1.0], "the tracker")
     awaited(lambda: len(prometheus.query("netpath_interface_up")) == 4, "its uplinks")
