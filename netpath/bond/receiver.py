@@ -117,16 +117,18 @@ class Receiver:
         last = self.count(number) + length - 1
         if last < length - 1:
             return None
-        spared = self.decoder.spare(number, row)
-        frames = () if spared else row.plaintexts()
-        if not spared and not self.decoder.add_row(number, frames):
-            return None
-        self.highest = max(self.highest, last)
         flow, order = values & FLOWS - 1, high << 16 | values >> 16
+        frames: Sequence[bytes] = ()
+        # What has to wait is copied in any case.
+        if not self.order.is_due(flow, order) or not self.decoder.spare(number, row):
+            frames = row.plaintexts()
+            if not self.decoder.add_row(number, frames):
+                return None
+        self.highest = max(self.highest, last)
         if self.order.straight(flow, order, length):
             self.assembler.add_row(flow, order, row, kinds)
         else:
-            self._all(self.order.push(flow, order, number, frames or row.plaintexts(), now))
+            self._all(self.order.push(flow, order, number, frames, now))
         return last
 
     def _run(self, kinds: Sequence[int], value: int, frames: Sequence[bytes], now: float) -> int | None:

@@ -126,9 +126,13 @@ class Reorder(Generic[T]):
             self._skip(flow, gap, ready)
         return ready
 
+    def is_due(self, flow: int, order: int) -> bool:
+        """Whether a frame of this order would be delivered at once, and nothing of its flow waits."""
+        return order == self.next[flow] and flow not in self.gaps
+
     def straight(self, flow: int, order: int, count: int) -> bool:
         """Whether so many frames, `order` being the first one's, are due just now; then they count as delivered."""
-        if order != self.next[flow] or flow in self.gaps:
+        if not self.is_due(flow, order):
             return False
         self.next[flow] = (order + count) % ORDERS
         return True
