@@ -161,24 +161,21 @@ class Peer:
         known = path.address
         if address is not None and (address != known.proven or known.candidate is not None):
             known.arrived(address, newest=session is self.session)
-        count = len(plaintexts)
         if isinstance(plaintexts, Row):
-            path.arrived(plaintexts.size + count * (HEAD + TAG + path.overhead), now, count)
-            if (brought := self.receiver.row(plaintexts, now)) is not None:
-                path.brought = max(path.brought, brought)
-                if session is self.session:
-                    self._lost.notice(path.number, session, now)
-                return
-            plaintexts = plaintexts.plaintexts()
+            size, brought = plaintexts.size, self.receiver.row(plaintexts, now)
+            single = plaintexts.plaintexts() if brought is None else []
         else:
-            path.arrived(sum(map(len, plaintexts)) + count * (HEAD + TAG + path.overhead), now, count)
-        frames = [plaintext for plaintext in plaintexts if plaintext[0] >= _DATA]
+            size, brought, single = sum(map(len, plaintexts)), None, plaintexts
+        path.arrived(size + len(plaintexts) * (HEAD + TAG + path.overhead), now, len(plaintexts))
+        frames = [plaintext for plaintext in single if plaintext[0] >= _DATA]
         if frames:
-            path.brought = max(path.brought, self.receiver.frames(frames, now))
+            brought = self.receiver.frames(frames, now)
+        if brought is not None:
+            path.brought = max(path.brought, brought)
         if session is self.session:
             self._lost.notice(path.number, session, now)
-        if len(frames) < count:
-            for plaintext in plaintexts:
+        if len(frames) < len(single):
+            for plaintext in single:
                 if plaintext[0] < _DATA:
                     self._mixed(path, plaintext, address, session, now)
 

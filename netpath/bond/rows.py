@@ -18,6 +18,8 @@ LEAST = 4
 """Datagrams from which on a row is worth it."""
 MOST = 64
 """Datagrams of a row."""
+SMALLEST = HEAD + HEADER + 1 + TAG
+"""Bytes of a datagram with a data frame."""
 LAYOUTS, CUTS = 32, 128
 """Sizes, and sizes and numbers, whose cuts are remembered: some KB each."""
 
@@ -73,7 +75,7 @@ class Row:
 
     def plaintexts(self) -> list[bytes]:
         """Copies of all."""
-        return cut(bytes(self._view[: self.size]), self.stride, self.count)
+        return cut(self.copy(), self.stride, self.count)
 
     def parts(self) -> list[memoryview]:
         """What follows each header of a data frame. Valid until the next row."""
@@ -121,7 +123,3 @@ def _fields(codes: str, stride: int, count: int) -> Struct:
 @lru_cache(CUTS)
 def _pieces(stride: int, count: int) -> Struct:
     return Struct(f"{stride}s" * count)
-
-
-SMALLEST = HEAD + HEADER + 1 + TAG
-"""Bytes of a datagram with a data frame."""
