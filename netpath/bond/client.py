@@ -142,21 +142,30 @@ class Client(Engine[None]):
     # What goes out.
 
     def _pump(self, now: float) -> None:
-        read, queue, valve = self._device.read, self._queue, self._valve
+        read, sift = self._device.read, self._acks.sift
         for _ in range(PACKETS):
             buffer = read(now)
             if buffer is None:
                 break
-            if not queue and valve.opens(now) <= now:
-                self._out(buffer, now)
-                continue
-            before = queue.dropped
-            queue.push(bytes(buffer), room(self._peer.speed))
-            if queue.dropped > before:
-                # More comes than can be sent: the kernel drops it at less cost.
-                self._reads_at = now + REST
+            for packet in sift(buffer):
+                self._take(packet, now)
+            if self._reads_at > now:
                 break
+        for packet in self._acks.rest():
+            self._take(packet, now)
         self._drain(now)
+
+    def _take(self, packet: memoryview, now: float) -> None:
+        """Send it, or let it wait."""
+        queue = self._queue
+        if not queue and self._valve.opens(now) <= now:
+            self._out(packet, now)
+            return
+        before = queue.dropped
+        queue.push(bytes(packet), room(self._peer.speed))
+        if queue.dropped > before:
+            # More comes than can be sent: the kernel drops it at less cost.
+            self._reads_at = now + REST
 
     def _drain(self, now: float) -> None:
         """What waits, as long as there is room."""

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
+from netpath.bond.acks import Acks
 from netpath.bond.links import NOWHERE, Address, Link
 from netpath.bond.loop import Loop
 from netpath.bond.peer import Datagram, Peer
@@ -82,6 +83,7 @@ class Engine(ABC, Generic[Owner]):
         self.log = log
         self._veil = veil
         self._arena = Arena()
+        self._acks = Acks()
         self._posted: tuple[Peer, Train] | None = None
         """Datagrams of one size for one path that wait for more of them."""
         self.unknown = 0

@@ -181,20 +181,27 @@ class Server(Engine[Served]):
     # What goes out.
 
     def _pump(self, now: float) -> None:
-        read, owner = self._device.read, self._roster.table.owner
+        read, sift = self._device.read, self._acks.sift
         for _ in range(PACKETS):
             buffer = read(now)
             if buffer is None:
                 break
-            served = owner(inner.destination(buffer[VNET.size :]))
-            if not isinstance(served, Served) or served.peer is None:
-                continue  # for nobody that is there
-            if served.queue or served.opens(now) > now:
-                served.wait(bytes(buffer))
-                self._alarm(served, max(now, served.opens(now)))
-            else:
-                self._forward(served, served.peer, buffer, now)
+            for packet in sift(buffer):
+                self._take(packet, now)
+        for packet in self._acks.rest():
+            self._take(packet, now)
         self.deliver(now)
+
+    def _take(self, packet: memoryview, now: float) -> None:
+        """Send it, or let it wait."""
+        served = self._roster.table.owner(inner.destination(packet[VNET.size :]))
+        if not isinstance(served, Served) or served.peer is None:
+            return  # for nobody that is there
+        if served.queue or served.opens(now) > now:
+            served.wait(bytes(packet))
+            self._alarm(served, max(now, served.opens(now)))
+        else:
+            self._forward(served, served.peer, packet, now)
 
     def _forward(self, served: Served, peer: Peer, buffer: memoryview, now: float) -> None:
         served.charge(len(buffer) - VNET.size, now)
