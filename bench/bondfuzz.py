@@ -308,6 +308,7 @@ def a_faulty_peer(random: Random, count: int) -> None:
             if n % 8 == 0:
                 packet = stream_packet(3, n, 5000) if n % 3 else datagram_packet(2, n, 900, random)
                 peer.packet(memoryview(packet), now)
+                peer.rest(now)
             if peer.due(now) <= now:
                 peer.tick(now)
         except ExpiredError:

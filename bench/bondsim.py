@@ -156,6 +156,7 @@ class End:
     def send_packet(self, packet: bytes) -> None:
         try:
             self.trains(self.peer.packet(memoryview(packet), self.network.now))
+            self.trains(self.peer.rest(self.network.now))
         except ExpiredError:
             self.peer.session = None
 

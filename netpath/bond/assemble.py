@@ -127,7 +127,8 @@ class Assembler:
         stream.head, stream.base = head, base
         if not stream.parts:
             stream.begun = order
-        stream.parts.append(frame[at:])
+        # The last slice may be filled up.
+        stream.parts.append(frame[at : at + head.length(index)])
         stream.end = (order + 1) % ORDERS
         self._open[flow] = stream
         if index == head.slices - 1:

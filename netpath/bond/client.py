@@ -159,7 +159,7 @@ class Client(Engine[None]):
         """Send it, or let it wait."""
         queue = self._queue
         if not queue and self._valve.opens(now) <= now:
-            self._out(packet, now)
+            self.post(self._peer, packet, now)
             return
         before = queue.dropped
         queue.push(bytes(packet), room(self._peer.speed))
@@ -171,16 +171,8 @@ class Client(Engine[None]):
         """What waits, as long as there is room."""
         queue, valve = self._queue, self._valve
         while queue and valve.opens(now) <= now:
-            self._out(memoryview(queue.pop()), now)
+            self.post(self._peer, memoryview(queue.pop()), now)
         self.deliver(now)
-
-    def _out(self, buffer: memoryview, now: float) -> None:
-        try:
-            trains = self._peer.packet(buffer, now)
-        except ExpiredError:
-            self._expired(now)
-            return
-        self.post(self._peer, trains, now)
 
     # Time.
 
@@ -206,7 +198,7 @@ class Client(Engine[None]):
         try:
             datagrams, trains = peer.tick(now)
         except ExpiredError:
-            self._expired(now)
+            self._expired(peer, now)
             datagrams, trains = [], []
         self.send(peer, datagrams, trains, now)
         self._due = max(peer.due(now), now + 0.001)
@@ -229,9 +221,8 @@ class Client(Engine[None]):
             if (place := places[number]) is not None:
                 self.send_handshake(place, datagram, now)
 
-    def _expired(self, now: float) -> None:
-        """The keys are too old: nothing is sent until there are new ones."""
-        self._peer.session = None
+    def _expired(self, peer: Peer, now: float) -> None:
+        peer.session = None
         self._sessions.rekey(now)
 
     def _ended(self, peer: Peer, now: float) -> None:

@@ -16,7 +16,7 @@ from netpath.bond.loop import Loop
 from netpath.bond.peer import Datagram, Peer
 from netpath.bond.rows import Arena, Row
 from netpath.bond.sender import Train
-from netpath.bond.session import Session
+from netpath.bond.session import ExpiredError, Session
 from netpath.bond.wire import HEAD, LEAST, MOST, Kind, Veil
 from netpath.tracker.journal import Log
 
@@ -25,8 +25,6 @@ BATCHES = 16
 HOLD = 0.5
 """Seconds for which packets wait when there is no path: a failover takes less, and what is older is of no use."""
 _DATA = int(Kind.DATA)
-TOGETHER = 16
-"""Single datagrams that wait for each other at most."""
 _QUIET = 60.0
 """Seconds between two log lines of one kind."""
 
@@ -76,7 +74,7 @@ class Valve:
 
 
 class Engine(ABC, Generic[Owner]):
-    """Client and server fill in the four abstract methods; an owner is who sessions belong to."""
+    """Client and server fill in the abstract methods; an owner is who sessions belong to."""
 
     def __init__(self, loop: Loop, log: Log, veil: Veil | None) -> None:
         self.loop = loop
@@ -84,8 +82,8 @@ class Engine(ABC, Generic[Owner]):
         self._veil = veil
         self._arena = Arena()
         self._acks = Acks()
-        self._posted: tuple[Peer, Train] | None = None
-        """Datagrams of one size for one path that wait for more of them."""
+        self._posted: dict[Peer, None] = {}
+        """Those that may have something left, in order."""
         self.unknown = 0
         """Datagrams that were dropped unopened: too short, too long, of no session or kind that is known."""
         self.refused = 0
@@ -112,6 +110,10 @@ class Engine(ABC, Generic[Owner]):
     @abstractmethod
     def _batches_done(self, now: float) -> None:
         """A socket has been read: what is whole goes to the device."""
+
+    @abstractmethod
+    def _expired(self, peer: Peer, now: float) -> None:
+        """Its keys are too old: nothing is sent until there are new ones."""
 
     # What comes in.
 
@@ -184,7 +186,7 @@ class Engine(ABC, Generic[Owner]):
             self.send_trains(peer, trains, now)
 
     def send_trains(self, peer: Peer, trains: Sequence[Train], now: float) -> None:
-        """What a packet became."""
+        """What packets became."""
         paths, veil = peer.paths, self._veil
         for path, buffers, segment, *_ in trains:
             if (found := paths.get(path)) is None or (place := found.address.proven) is None:
@@ -192,30 +194,22 @@ class Engine(ABC, Generic[Owner]):
             assert isinstance(place, Place)
             self._send(place, buffers if veil is None else veil.hide(buffers), segment, 2, now)
 
-    def post(self, peer: Peer, trains: Sequence[Train], now: float) -> None:
-        """As `send_trains`, but single datagrams of one size and path wait for each other until `deliver`: what was
-        read from the device together (acknowledgements, most often) one send of the kernel's takes.
-        """
-        for train in trains:
-            path, buffers, segment, *_ = train
-            if self._posted is not None:
-                owner, waiting = self._posted
-                alike = owner is peer and waiting.path == path and waiting.segment == segment and len(buffers) == 2
-                if alike and len(waiting.buffers) < 2 * TOGETHER:
-                    waiting.buffers.extend(buffers)
-                    continue
-                self.deliver(now)
-            if len(buffers) == 2:
-                self._posted = peer, train
-            else:
-                self.send_trains(peer, (train,), now)
+    def post(self, peer: Peer, packet: memoryview, now: float) -> None:
+        """A packet of the device goes to the peer now, or with the next ones, or with `deliver`."""
+        self._posted[peer] = None
+        try:
+            self.send_trains(peer, peer.packet(packet, now), now)
+        except ExpiredError:
+            self._expired(peer, now)
 
     def deliver(self, now: float) -> None:
-        """What was posted. To be called when nothing more is read from the device at the moment."""
-        if self._posted is not None:
-            peer, train = self._posted
-            self._posted = None
-            self.send_trains(peer, (train,), now)
+        """What is left. To be called when nothing more is read from the device at the moment."""
+        for peer in self._posted:
+            try:
+                self.send_trains(peer, peer.rest(now), now)
+            except ExpiredError:
+                self._expired(peer, now)
+        self._posted.clear()
 
     def send_handshake(self, place: Place, datagram: bytes, now: float) -> None:
         """An initiation or response."""

@@ -196,13 +196,10 @@ def _missing(plaintext: bytes | memoryview, at: int, count: int) -> tuple[Contro
 
 
 def padded(frames: list[bytes], room: int) -> list[bytes]:
-    """Data frames of one size (the last may be shorter) with a FILLER before each that makes them one of SIZES, but no
-    longer than `room`. What is larger, or too near to it, stays as it is.
+    """Data frames of one size with a FILLER before each that makes them one of SIZES, but no longer than `room`. What is
+    larger, or too near to it, stays as it is.
     """
-    found = [_filled(frame, room) for frame in frames]
-    if len(found[-1]) > len(found[0]):  # no datagram of a train may be longer than the first
-        found[-1] = frames[-1]
-    return found
+    return [_filled(frame, room) for frame in frames]
 
 
 def _filled(frame: bytes, room: int) -> bytes:

@@ -141,11 +141,11 @@ class Link:
         `local`: the own address that they leave from, of a batch that came to it.
         """
         count = len(buffers) // each
-        at_once = min(SEGMENTS, max(1, TRAIN // segment)) if self.gso else 1
+        most = at_once(segment) if self.gso else 1
         # In equal parts: two or three datagrams alone would cost both ends what forty do.
-        at_once = -(-count // max(1, -(-count // at_once)))
-        for begin in range(0, count, at_once):
-            part = buffers[begin * each : (begin + at_once) * each]
+        equal = -(-count // max(1, -(-count // most)))
+        for begin in range(0, count, equal):
+            part = buffers[begin * each : (begin + equal) * each]
             segmented = len(part) > each
             control = [(_SOL_UDP, _UDP_SEGMENT, struct.pack("=H", segment))] if segmented else []
             if local:
@@ -223,6 +223,11 @@ class Link:
                     # The device matters to link-local addresses only; elsewhere the way back is the routes' choice.
                     local = data[:20] if data[:2] == _LINK_LOCAL else data[:16] + bytes(4)
             return Batch(self._view[begin : begin + count], segment or 1, address, local, at, begin)
+
+
+def at_once(segment: int) -> int:
+    """Datagrams of so many bytes that one send takes."""
+    return min(SEGMENTS, max(1, TRAIN // segment))
 
 
 def listening(addresses: Sequence[str], port: int, ports: int) -> list[Link]:

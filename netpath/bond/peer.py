@@ -233,12 +233,17 @@ class Peer:
     # What goes out.
 
     def packet(self, buffer: memoryview, now: float) -> list[Train]:
-        """A packet of the device (virtio_net_hdr before it). Raises ExpiredError."""
+        """What is to be sent now that there is a packet of the device (virtio_net_hdr before it). When no more of them
+        are there at the moment, `rest` has the rest. Raises ExpiredError."""
         if self.session is None:
             self.sender.counts.dropped += 1
             return []
         self._last_packet = now
         return self._noted(self.sender.packet(buffer, self.session, now), now)
+
+    def rest(self, now: float) -> list[Train]:
+        """What `packet` has kept to be sent with the next ones. Raises ExpiredError."""
+        return [] if self.session is None else self._noted(self.sender.rest(self.session, now), now)
 
     @property
     def speed(self) -> float:

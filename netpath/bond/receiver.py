@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from operator import sub
 from struct import Struct
 
@@ -20,7 +21,8 @@ from netpath.bond.slices import NEEDS_CSUM, VNET
 TIMEOUT = 0.1
 """Seconds that a frame waits for earlier ones of its flow until more is known of the paths."""
 _SLICE = Type.SLICE
-_SLICES = {(SLICE | flags) << 8 for flags in (0, HEAD, COPY, HEAD | COPY)}
+_SLICES = {SLICE | flags for flags in (0, HEAD, COPY, HEAD | COPY)}
+"""First bytes."""
 _FRONT = Struct(">HQ").unpack_from
 """Of a data frame: type, flags and the high byte of the order; the rest of the order, flow, number."""
 _FIELDS = "HLL"
@@ -99,44 +101,41 @@ class Receiver:
         return top
 
     def row(self, row: Row, now: float) -> int | None:
-        """A row of slices of one flow whose orders and numbers follow each other, or of needless repairs, as `frames`
-        would take it; None, and nothing is done: it is something else.
+        """A row of slices whose numbers follow each other, or of needless repairs, as `frames` would take it; None, and
+        nothing is done: it is something else.
         """
         fronts, length = row.fields(_FIELDS), len(row)
-        kinds, values, number = fronts[::3], fronts[1], fronts[2]
+        kinds, values, number = fronts[::3], fronts[1::3], fronts[2]
         if kinds[0] >> 12 == Type.REPAIR:
             passed = self.decoder.needless(row)
             return None if passed is None else self.count(passed)
-        high = kinds[0] & 0xFF
-        if (
-            not {kind ^ high for kind in set(kinds)} <= _SLICES
-            or fronts[1::3] != tuple(range(values, values + length * FLOWS, FLOWS))
-            or fronts[2::3] != tuple(range(number, number + length))
-        ):
+        firsts = {kind >> 8 for kind in set(kinds)}
+        if not firsts <= _SLICES or fronts[2::3] != tuple(range(number, number + length)):
             return None
         last = self.count(number) + length - 1
         if last < length - 1:
             return None
-        flow, order = values & FLOWS - 1, high << 16 | values >> 16
         frames: Sequence[bytes] = ()
         # What has to wait is copied in any case.
-        if not self.order.is_due(flow, order) or not self.decoder.spare(number, row):
+        if not self.order.is_due(*_place(kinds[0], values[0])) or not self.decoder.spare(number, row):
             frames = row.plaintexts()
             if not self.decoder.add_row(number, frames):
                 return None
         self.highest = max(self.highest, last)
-        if self.order.straight(flow, order, length):
-            self.assembler.add_row(flow, order, row, kinds)
-        else:
-            self._all(self.order.push(flow, order, number, frames, now))
+        for begin, end in _runs(kinds, values):
+            flow, order = _place(kinds[begin], values[begin])
+            if self.order.straight(flow, order, end - begin):
+                self.assembler.add_row(flow, order, row.part(begin, end), kinds[begin:end])
+            else:
+                frames = frames or row.plaintexts()
+                self._all(self.order.push(flow, order, number + begin, frames[begin:end], now))
         return last
 
     def _run(self, kinds: Sequence[int], value: int, frames: Sequence[bytes], now: float) -> int | None:
         """Frames of one flow whose orders and numbers follow each other; None, and nothing is done: they are not such
         as can be taken together. `kinds`: their first two bytes; `value`: the first one's next eight.
         """
-        high = kinds[0] & 0xFF
-        if len(frames) == 1 or not {kind ^ high for kind in kinds} <= _SLICES:
+        if len(frames) == 1 or not {kind >> 8 for kind in kinds} <= _SLICES or len({kind & 0xFF for kind in kinds}) > 1:
             return None
         number = value & 0xFFFFFFFF
         last = self.count(number) + len(frames) - 1
@@ -219,6 +218,26 @@ class Receiver:
                 return
             vnet = VNET.pack(NEEDS_CSUM, 0, 0, 0, start, offset)
         self._write([vnet, memoryview(frame)[at:]])
+
+
+def _place(kind: int, value: int) -> tuple[int, int]:
+    """(flow, order), of the first two and next four bytes of a header."""
+    return value & FLOWS - 1, (kind & 0xFF) << 16 | value >> 16
+
+
+def _runs(kinds: Sequence[int], values: Sequence[int]) -> Sequence[tuple[int, int]]:
+    """Where frames of one flow whose orders follow each other begin and end; their first two and next four bytes."""
+    count, value = len(kinds), values[0]
+    alike = len({kind & 0xFF for kind in set(kinds)}) == 1
+    if alike and values == tuple(range(value, value + count * FLOWS, FLOWS)):
+        return ((0, count),)
+    keys = [(kind & 0xFF, value - n * FLOWS) for n, (kind, value) in enumerate(zip(kinds, values, strict=True))]
+    found, begin = [], 0
+    for _, group in groupby(keys):
+        end = begin + len(list(group))
+        found.append((begin, end))
+        begin = end
+    return found
 
 
 def _counting(counts: Counts, write: Write) -> Write:

@@ -27,9 +27,10 @@ LAYOUTS, CUTS = 32, 128
 class Layout:
     """Where the plaintexts of `stride` bytes each stand in the buffer."""
 
-    __slots__ = ("parts", "plaintexts")
+    __slots__ = ("parts", "plaintexts", "view")
 
     def __init__(self, view: memoryview, stride: int) -> None:
+        self.view = view
         places = range(0, min(MOST * stride, len(view) - stride + 1), stride)
         self.plaintexts = [view[at : at + stride] for at in places]
         self.parts = [view[at + HEADER : at + stride] for at in places]
@@ -37,12 +38,13 @@ class Layout:
 
 
 class Row:
-    """Plaintexts, `count` of them, `stride` bytes from each to the next; `last`: bytes of the last one."""
+    """Plaintexts, `count` of them from the `first` one of the buffer on, `stride` bytes from each to the next; `last`:
+    bytes of the last one."""
 
-    __slots__ = ("_layout", "_view", "count", "last", "stride")
+    __slots__ = ("_first", "_layout", "count", "last", "stride")
 
-    def __init__(self, view: memoryview, layout: Layout, stride: int, count: int, last: int) -> None:
-        self._view, self._layout = view, layout
+    def __init__(self, layout: Layout, stride: int, count: int, last: int, first: int = 0) -> None:
+        self._layout, self._first = layout, first
         self.stride, self.count, self.last = stride, count, last
 
     def __len__(self) -> int:
@@ -53,25 +55,31 @@ class Row:
         """Bytes of all."""
         return (self.count - 1) * self.stride + self.last
 
+    def part(self, begin: int, end: int) -> Row:
+        """Some of them."""
+        last = self.last if end == self.count else self.stride
+        return Row(self._layout, self.stride, end - begin, last, self._first + begin)
+
     def places(self) -> list[memoryview]:
         """Where each is."""
-        found = self._layout.plaintexts[: self.count]
+        found = self._layout.plaintexts[self._first : self._first + self.count]
         if self.last != self.stride:
             found[-1] = found[-1][: self.last]
         return found
 
     def fill(self, plaintexts: Iterable[bytes]) -> None:
         """Put them there."""
-        self._view[: self.size] = b"".join(plaintexts)
+        begin = self._first * self.stride
+        self._layout.view[begin : begin + self.size] = b"".join(plaintexts)
 
     def fields(self, codes: str) -> tuple[int, ...]:
         """Of each the fields (`codes` as of module struct) that its first HEADER bytes consist of."""
-        return _fields(codes, self.stride, self.count).unpack_from(self._view)
+        return _fields(codes, self.stride, self.count).unpack_from(self._layout.view, self._first * self.stride)
 
     def plaintext(self, n: int) -> bytes:
         """A copy."""
-        at = n * self.stride
-        return bytes(self._view[at : at + (self.last if n == self.count - 1 else self.stride)])
+        at = (self._first + n) * self.stride
+        return bytes(self._layout.view[at : at + (self.last if n == self.count - 1 else self.stride)])
 
     def plaintexts(self) -> list[bytes]:
         """Copies of all."""
@@ -79,14 +87,15 @@ class Row:
 
     def parts(self) -> list[memoryview]:
         """What follows each header of a data frame. Valid until the next row."""
-        found = self._layout.parts[: self.count]
+        found = self._layout.parts[self._first : self._first + self.count]
         if self.last != self.stride:
             found[-1] = found[-1][: self.last - HEADER]
         return found
 
     def copy(self) -> bytes:
         """All of them, to be `cut` later."""
-        return bytes(self._view[: self.size])
+        begin = self._first * self.stride
+        return bytes(self._layout.view[begin : begin + self.size])
 
 
 class Arena:
@@ -101,7 +110,7 @@ class Arena:
         return len(self._layouts(stride).plaintexts)
 
     def row(self, stride: int, count: int, last: int) -> Row:
-        return Row(self.view, self._layouts(stride), stride, count, last)
+        return Row(self._layouts(stride), stride, count, last)
 
 
 def cut(data: bytes, stride: int, count: int) -> list[bytes]:

@@ -20,6 +20,8 @@ AHEAD = 0.006
 """Seconds of a path's rate that it is given in advance: enough for it never to run dry between two wake-ups."""
 BURST = 16
 """Datagrams that stay together on a path where there are enough: one send of the kernel's costs as much as one."""
+STAY = 0.001
+"""Seconds by which another path may be better before data goes there: packets stay together, too."""
 FAR = 2.5
 """A path whose way takes this many times the median is left out while others work (the seed's rule)."""
 NEAR = 0.02
@@ -58,7 +60,7 @@ class Carrier(Protocol):
         """The same for paths that are likely to die together."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Lane:
     carrier: Carrier
     free: float = 0.0
@@ -81,6 +83,8 @@ class Scheduler:
         """Those that this mode uses."""
         self._near: dict[int, _Lane] = {}
         self._every: dict[int, _Lane] = {}
+        self._last: _Lane | None = None
+        """What aggregate mode used last."""
 
     def use(self, carriers: Sequence[Carrier]) -> None:
         """The paths that may carry data now; those that stay keep what they have still to send."""
@@ -131,11 +135,19 @@ class Scheduler:
             open_lanes = [lane for lane in lanes if lane.free < now + AHEAD]
             if open_lanes:
                 lane = min(open_lanes, key=lambda lane: self._finish(lane, size, now))
+                last = self._last
+                if (
+                    last is not None
+                    and last in open_lanes
+                    and self._finish(last, size, now) <= self._finish(lane, size, now) + STAY
+                ):
+                    lane = last
                 room = int((now + AHEAD - max(now, lane.free)) * lane.carrier.speed / size) + 1
                 burst = min(count, room, max(BURST, room // 4))
             else:
                 lane = min(lanes, key=lambda lane: lane.free + size / lane.carrier.speed)
                 burst = min(count, max(1, min(BURST, int(AHEAD / 4 * lane.carrier.speed / size))))
+            self._last = lane
             self._give(lane, burst * size, now)
             if found and found[-1][0] == lane.carrier.number:
                 found[-1] = (lane.carrier.number, found[-1][1] + burst)

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Inner packets -> sealed datagrams, path by path. No I/O; the hot way out.
 
-What one packet of the device becomes is a list of trains: datagrams of one size (the last may be shorter) for one path,
-which one send of the kernel's takes.
+What packets of the device become is trains: datagrams of one size for one path, which one send of the kernel's takes.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from netpath.bond.dataframes import COPY, FLOWS, HEAD, HEADER, LOOSE, NUMBERS, O
 from netpath.bond.fec.encoder import Encoder, Repair
 from netpath.bond.fec.repair import OVERHEAD
 from netpath.bond.frames import padded
+from netpath.bond.loads import Load, Loads
 from netpath.bond.rules import Rules
 from netpath.bond.schedule import Scheduler, Way
 from netpath.bond.session import Session
@@ -39,7 +39,7 @@ class Train(NamedTuple):
     buffers: list[bytes]
     """Head and sealed rest of each datagram, one after another."""
     segment: int
-    """Bytes of each datagram but perhaps the last."""
+    """Bytes of each datagram."""
     size: int
     """Bytes of all, with IP and UDP headers."""
     frames: list[bytes]
@@ -69,7 +69,7 @@ class Counts:
 
 
 class Sender:
-    """One direction of one bond."""
+    """One direction of one bond. `packet` for each packet of the device, `rest` when no more come at the moment."""
 
     def __init__(self, scheduler: Scheduler, encoder: Encoder) -> None:
         self.scheduler = scheduler
@@ -90,6 +90,7 @@ class Sender:
         self.pads = False
         """Whether sizes are hidden."""
         self._orders = [0] * FLOWS
+        self._loads = Loads()
 
     def room(self) -> int:
         """Bytes of a plaintext that every usable path takes; 0 without one."""
@@ -97,7 +98,7 @@ class Sender:
         return room - OVERHEAD if self.encoder.policy.active else room
 
     def packet(self, buffer: memoryview, session: Session, now: float) -> list[Train]:
-        """What `buffer` (virtio_net_hdr and IP packet) is sent as. Raises ExpiredError."""
+        """What is to be sent now that there is `buffer` (virtio_net_hdr and IP packet), too. Raises ExpiredError."""
         self.counts.packets += 1
         self.counts.bytes += len(buffer) - VNET.size
         if self.scheduler.empty:
@@ -106,15 +107,20 @@ class Sender:
         packet = bytes(buffer[VNET.size :])
         flow = flow_of(packet)
         way = self.rules.way(packet) if self.rules is not None else None
-        room = self.room()
         if buffer[_GSO_TYPE]:
             try:
-                head = plan(bytes(buffer[: VNET.size]), packet, room - HEADER)
+                head = plan(bytes(buffer[: VNET.size]), packet, self.room() - HEADER)
             except SliceError:
                 self.counts.dropped += 1
                 return []
-            return self._slices(head, packet, flow, session, now, way=way)
-        return self._whole(buffer, packet, flow, session, now, way=way)
+            loads = self._slices(head, packet, flow, now, way=way)
+        else:
+            loads = self._whole(buffer, packet, flow, now, way=way)
+        return self._sealed(loads, session, now)
+
+    def rest(self, session: Session, now: float) -> list[Train]:
+        """What waits to be sent with others. Raises ExpiredError."""
+        return self._sealed(self._loads.rest(), session, now)
 
     def again(self, frames: Sequence[bytes], session: Session, now: float) -> list[Train]:
         """Data frames that were sent before, once more, by whatever path is best now."""
@@ -125,15 +131,13 @@ class Sender:
             copy = bytes((frame[0] | COPY,)) + frame[1:]
             size = WIRE_HEAD + len(copy) + TAG
             trains += [
-                self._train(path, [copy], size, session, now)
+                self._train(Load(path, [copy]), session, now)
                 for path, _ in self.scheduler.split(1, size + 28, now)
                 if size <= self.outlets[path].room  # which may have shrunk since
             ]
         return trains
 
-    def _whole(
-        self, buffer: memoryview, packet: bytes, flow: int, session: Session, now: float, *, way: Way | None
-    ) -> list[Train]:
+    def _whole(self, buffer: memoryview, packet: bytes, flow: int, now: float, *, way: Way | None) -> list[Load]:
         first = PACKET
         extra = b""
         if buffer[_FLAGS] & NEEDS_CSUM:
@@ -143,68 +147,64 @@ class Sender:
         if len(packet) <= SMALL:
             first |= LOOSE
         if HEADER + len(extra) + len(packet) > self.room():
-            return self._large(buffer, packet, flow, session, now, way=way)
+            return self._large(buffer, packet, flow, now, way=way)
         size = WIRE_HEAD + HEADER + len(extra) + len(packet) + TAG
         paths = self.scheduler.split(1, size + 28, now, way)
         if (way or self.scheduler.way).mode is BondMode.REDUNDANT:  # by one path alone, too: it may be sent again
             first |= COPY
         frame = self._next_header(first, flow, 1).to_bytes(HEADER, "big") + extra + packet
-        trains = [self._train(path, [frame], size, session, now) for path, _ in paths]
-        repairs = self.encoder.add((self.number - 1) % NUMBERS, [frame], paths[0][0])
-        return trains + self._repairs(repairs, session, now) if repairs else trains
+        return self._loaded([(path, [frame]) for path, _ in paths], 1, now)
 
-    def _large(
-        self, buffer: memoryview, packet: bytes, flow: int, session: Session, now: float, *, way: Way | None
-    ) -> list[Train]:
+    def _large(self, buffer: memoryview, packet: bytes, flow: int, now: float, *, way: Way | None) -> list[Load]:
         """In fragments, or not at all."""
         largest = self.room() - HEADER - 2
         header = bytes(buffer[: VNET.size])
         parts = self.too_big.instead(header, packet, largest, now, settled=self.settled) if self.too_big else ()
-        trains = []
+        loads = []
         for part in parts:
-            trains += self._whole(_UNSEGMENTED, part, flow, session, now, way=way)
+            loads += self._whole(_UNSEGMENTED, part, flow, now, way=way)
         if not parts:
             self.counts.dropped += 1
-        return trains
+        return loads
 
-    def _slices(
-        self, head: Head, packet: bytes, flow: int, session: Session, now: float, *, way: Way | None
-    ) -> list[Train]:
+    def _slices(self, head: Head, packet: bytes, flow: int, now: float, *, way: Way | None) -> list[Load]:
         count, start = head.slices, len(head.headers)
-        segment = WIRE_HEAD + HEADER + TAG + min(head.size, head.total + head.overhead)
-        paths = self.scheduler.split(count, segment + 28, now, way)
+        paths = self.scheduler.split(count, WIRE_HEAD + HEADER + TAG + head.size + 28, now, way)
         redundant = (way or self.scheduler.way).mode is BondMode.REDUNDANT
         frames = self._frames(head, packet, start, flow, SLICE | (COPY if redundant else 0))
-        if redundant:
-            trains = [self._train(path, frames, segment, session, now) for path, _ in paths]
-            return trains + self._protected([(paths[0][0], frames)], count, session, now)
+        if redundant or len(paths) == 1:
+            return self._loaded([(path, frames) for path, _ in paths], count, now)
         parts, at = [], 0
         for path, many in paths:
             parts.append((path, frames[at : at + many]))
             at += many
-        trains = [self._train(path, part, segment, session, now) for path, part in parts]
-        return trains + self._protected(parts, count, session, now)
+        return self._loaded(parts, count, now)
+
+    def _loaded(self, parts: Sequence[tuple[int, list[bytes]]], count: int, now: float) -> list[Load]:
+        """What is to be sent of the last `count` data frames, (path, frames), and of the repairs that become due by
+        them. In redundant mode each path has all of them; they are protected once."""
+        loads = []
+        for path, frames in parts:
+            loads += self._loads.add(path, frames.copy())
+        encoder = self.encoder
+        if encoder.policy.active or encoder.pending:
+            number, repairs = self.number - count, []
+            for path, frames in parts:
+                repairs += encoder.add(number % NUMBERS, frames, path)
+                number += len(frames)
+                if number == self.number:
+                    break
+            loads += self._repaired(repairs, now)
+        return loads
 
     def flush(self, session: Session, now: float) -> list[Train]:
         """Repairs of a group that has begun: nothing more comes of it at the moment."""
-        return self._repairs(self.encoder.flush(), session, now)
+        loads = self._repaired(self.encoder.flush(), now) + self._loads.rest()
+        return self._sealed(loads, session, now)
 
-    def _protected(
-        self, parts: Sequence[tuple[int, list[bytes]]], count: int, session: Session, now: float
-    ) -> list[Train]:
-        """Repairs that become due by the last `count` data frames, (path, frames) as they were sent."""
-        encoder = self.encoder
-        if not encoder.policy.active and not encoder.pending:
-            return []
-        number, repairs = self.number - count, []
-        for path, frames in parts:
-            repairs += encoder.add(number % NUMBERS, frames, path)
-            number += len(frames)
-        return self._repairs(repairs, session, now)
-
-    def _repairs(self, repairs: Sequence[Repair], session: Session, now: float) -> list[Train]:
+    def _repaired(self, repairs: Sequence[Repair], now: float) -> list[Load]:
         """They go by another path than most of their group, where there is one."""
-        rows: list[tuple[int, list[bytes]]] = []
+        loads = []
         for avoided, group in groupby(repairs, key=itemgetter(1)):
             frames = [frame for frame, _ in group]
             size = WIRE_HEAD + len(frames[0]) + TAG + 28
@@ -213,17 +213,12 @@ class Sender:
                 break
             self.scheduler.extra(path, size * len(frames), now)
             self.repairs += len(frames)
-            # A train is of one size.
             for _, row in groupby(frames, key=len):
-                rows.append((path, list(row)))
-        # Not to be sent again when the path dies: the data frames are.
-        return [
-            self._train(path, row, WIRE_HEAD + len(row[0]) + TAG, session, now)._replace(frames=[])
-            for path, row in rows
-        ]
+                loads += self._loads.repair(path, list(row))
+        return loads
 
     def _frames(self, head: Head, packet: bytes, start: int, flow: int, first: int) -> list[bytes]:
-        """Every slice's frame."""
+        """Every slice's frame, all of one size."""
         count, size, overhead = head.slices, head.size, head.overhead
         value = self._next_header(first, flow, count)
         if count == 1:
@@ -235,7 +230,8 @@ class Sender:
         frames = [_with_head(headers[0]) + head.block(0) + packet[start:at]]
         frames += map(add, headers[1:-1], _pieces(size, count - 2).unpack_from(packet, at))
         at += (count - 2) * size
-        frames.append(_with_head(headers[-1]) + head.block(count - 1) + packet[at:])
+        last = _with_head(headers[-1]) + head.block(count - 1) + packet[at:]
+        frames.append(last.ljust(HEADER + size, b"\0"))
         return frames
 
     def _next_header(self, first: int, flow: int, count: int) -> int:
@@ -245,16 +241,19 @@ class Sender:
         self.number = (number + count) % NUMBERS
         return first << 72 | order << 48 | flow << 32 | number
 
-    def _train(self, path: int, frames: list[bytes], segment: int, session: Session, now: float) -> Train:
+    def _sealed(self, loads: Sequence[Load], session: Session, now: float) -> list[Train]:
+        # What waited for a path that has gone meanwhile is lost, as what was under way there.
+        return [self._train(load, session, now) for load in loads if load.path in self.outlets]
+
+    def _train(self, load: Load, session: Session, now: float) -> Train:
+        path, frames, repairs = load
         outlet = self.outlets[path]
-        if self.pads:
-            plaintexts = padded(frames, outlet.room - WIRE_HEAD - TAG)
-            segment = WIRE_HEAD + len(plaintexts[0]) + TAG
-            buffers = session.seal_all(path, plaintexts, now)
-        else:
-            buffers = session.seal_all(path, frames, now)
-        size = (len(frames) - 1) * segment + WIRE_HEAD + len(buffers[-1]) + outlet.overhead * len(frames)
-        return Train(path, buffers, segment, size, frames, session.sent(path) - 1)
+        plaintexts = padded(frames, outlet.room - WIRE_HEAD - TAG) if self.pads else frames
+        segment = WIRE_HEAD + len(plaintexts[0]) + TAG
+        buffers = session.seal_all(path, plaintexts, now)
+        size = (segment + outlet.overhead) * len(frames)
+        # Repairs are not to be sent again when the path dies: the data frames are.
+        return Train(path, buffers, segment, size, [] if repairs else frames, session.sent(path) - 1)
 
 
 @lru_cache(128)

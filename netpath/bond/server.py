@@ -205,12 +205,10 @@ class Server(Engine[Served]):
 
     def _forward(self, served: Served, peer: Peer, buffer: memoryview, now: float) -> None:
         served.charge(len(buffer) - VNET.size, now)
-        try:
-            trains = peer.packet(buffer, now)
-        except ExpiredError:
-            peer.session = None
-            return
-        self.post(peer, trains, now)
+        self.post(peer, buffer, now)
+
+    def _expired(self, peer: Peer, _now: float) -> None:
+        peer.session = None  # the client brings another
 
     # Time.
 
@@ -239,7 +237,7 @@ class Server(Engine[Served]):
                 if served.changed is not None or (peer.session is not None and peer.session.worn(now)):
                     datagrams += peer.tell(Rekey(), now)
             except ExpiredError:
-                peer.session = None
+                self._expired(peer, now)
                 datagrams, trains = [], []
             self.send(peer, datagrams, trains, now)
         due = max(peer.due(now), now + 0.001)

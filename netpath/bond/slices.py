@@ -55,7 +55,8 @@ class Head(NamedTuple):
 def plan(vnet: bytes, packet: bytes | memoryview, room: int) -> Head:
     """How to cut `packet` (IP packet of a GSO `vnet`) into slices of at most `room` bytes, head blocks included.
 
-    Raises SliceError when it is no TCP packet or the room is too small.
+    All are of one size: the last one lacks less than a byte for each slice. Raises SliceError when it is no TCP packet
+    or the room is too small.
     """
     start = VNET.unpack(vnet)[4]
     if start + 20 > len(packet):
@@ -69,11 +70,11 @@ def plan(vnet: bytes, packet: bytes | memoryview, room: int) -> Head:
         return Head(1, total + overhead, total, vnet, bytes(packet[:length]))
     if room <= overhead:
         raise SliceError(f"a head block does not go into slices of {room}")
-    equal = -(-(total + 2 * overhead - room) // room)
-    size = min(room, (total + overhead - 1) // equal)
-    if equal >= MOST_SLICES or size <= overhead:
+    count = -(-(total + 2 * overhead) // room)
+    size = -(-(total + 2 * overhead) // count)
+    if count > MOST_SLICES or size - overhead < count:
         raise SliceError(f"{total} bytes do not go into slices of {room}")
-    return Head(equal + 1, size, total, vnet, bytes(packet[:length]))
+    return Head(count, size, total, vnet, bytes(packet[:length]))
 
 
 def read_block(frame: bytes | memoryview, at: int) -> tuple[int, Head, int]:

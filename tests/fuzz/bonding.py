@@ -115,6 +115,7 @@ def plaintexts(data: bytes) -> None:
                 )
             if what & 8:
                 peer.packet(memoryview(stream_packet(3, what, 5000)), now)
+                peer.rest(now)
             peer.finish(now)
             peer.tick(now)
         except ExpiredError:

@@ -114,6 +114,7 @@ def plaintexts() -> list[tuple[str, int, bytes, dict[str, Any]]]:
     first = header(SLICE | HEAD, 0xFFFFFF, 0xBEEF, 7) + head.block(0) + whole[40 : 40 + head.length(0)]
     middle = header(SLICE, 0, 0xBEEF, 8) + whole[40 + head.begin(1) : 40 + head.begin(2)]
     last = header(SLICE | HEAD | COPY, 1, 0xBEEF, 9) + head.block(2) + whole[40 + head.begin(2) :]
+    last = last.ljust(len(middle), b"\0")
     encoder = Encoder(PythonCodec(), Fixed(3, 1))
     repairs = [repair for n, frame in enumerate((first, middle, last)) for repair in encoder.add(7 + n, [frame], 0)]
     slices = {

@@ -363,13 +363,15 @@ def test_a_path_that_goes_when_keys_are_too_old_to_send_raises_nothing() -> None
     other.state, other.mtu.known = State.UP, True
     other.heard = other._reported = NOW
     served.peer._choose(NOW)
-    assert served.peer.packet(memoryview(datagram_packet(1, 0, 500, Random(1))), NOW)
+    served.peer.packet(memoryview(datagram_packet(1, 0, 500, Random(1))), NOW)
+    assert served.peer.rest(NOW)
     late = NOW + SEND_TIME + 1
     served.path.state, served.path.mtu.known, served.path._reported = State.UP, True, late
     served.peer.drop_path(1, late)
     assert served.peer.sent_again == 0
+    served.peer.packet(memoryview(datagram_packet(1, 1, 500, Random(1))), late)
     with pytest.raises(ExpiredError):
-        served.peer.packet(memoryview(datagram_packet(1, 1, 500, Random(1))), late)
+        served.peer.rest(late)
 
 
 def test_frames_after_a_bye_of_their_path_do_no_harm() -> None:

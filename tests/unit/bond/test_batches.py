@@ -10,14 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netpath.bond.engine import TOGETHER, Engine, Greeting, Place
+from netpath.bond.dataframes import HEADER
+from netpath.bond.engine import Engine, Greeting, Place
 from netpath.bond.frames import FILLER, SIZES, FrameError, Type, padded, unpack
 from netpath.bond.handshake import Cipher, Keys
+from netpath.bond.links import SEGMENTS
 from netpath.bond.loop import Loop
+from netpath.bond.paths import State
 from netpath.bond.peer import Peer
 from netpath.bond.schedule import Scheduler
-from netpath.bond.sender import Train
-from netpath.bond.session import Session
+from netpath.bond.session import SEND_TIME, Session
+from netpath.bond.slices import VNET
 from netpath.bond.wire import HEAD, LEAST, MOST, TAG, Kind, Veil, pack_head
 from netpath.tracker.journal import Log
 from tests.unit.bond.datagrams import open_one
@@ -112,13 +115,13 @@ def test_revealing_garbage_changes_heads_and_nothing_else(data: bytes, segment: 
         assert changed[at + 16 : at + segment] == data[at + 16 : at + segment]
 
 
-@given(st.integers(11, 1500), st.integers(1, 30), st.integers(11, 1500), st.integers(1000, 1500))
-def test_padded_frames_are_of_few_sizes_and_stay_a_train(size: int, count: int, last: int, room: int) -> None:
+@given(st.integers(11, 1500), st.integers(1, 30), st.integers(1000, 1500))
+def test_padded_frames_are_of_few_sizes_and_stay_a_train(size: int, count: int, room: int) -> None:
     size = min(size, room)
-    frames = [bytes([Type.PACKET << 4]) * size] * count + [bytes([Type.PACKET << 4]) * min(last, size)]
+    frames = [bytes([Type.PACKET << 4]) * size] * count
     found = padded(frames, room)
-    assert len({len(frame) for frame in found[:-1]}) == 1
-    assert len(found[-1]) <= len(found[0]) <= room
+    assert len({len(frame) for frame in found}) == 1
+    assert len(found[0]) <= room
     for plain, whole in zip(frames, found, strict=True):
         assert unpack(whole) == ([], len(whole) - len(plain))
         assert whole[len(whole) - len(plain) :] == plain
@@ -152,6 +155,9 @@ class Nobody(Engine[None]):
     def _batches_done(self, now: float) -> None:
         raise AssertionError
 
+    def _expired(self, peer: Peer, now: float) -> None:
+        peer.session = None
+
 
 @given(st.binary(min_size=1, max_size=3000), st.integers(1, 3000))
 def test_what_belongs_to_nobody_is_counted_and_dropped(data: bytes, segment: int) -> None:
@@ -176,30 +182,44 @@ class Taken:
         self.sends.append((b"".join(buffers), segment))
 
 
-def test_small_datagrams_of_one_size_and_path_are_sent_together() -> None:
-    engine, links = Nobody(), [Taken(), Taken()]
-    owner, other = (Peer(Random(n).randbytes, Scheduler(), lambda _: None) for n in (1, 2))
-    for peer in (owner, other):
-        for number, link in enumerate(links):
-            place = Place(link, ("192.0.2.1", 1))  # type: ignore[arg-type]
-            peer.add_path(number, place, 1472, 28, 0.0)
+def plain(size: int) -> memoryview:
+    """virtio_net_hdr and a UDP packet of so many bytes."""
+    return memoryview(bytes(VNET.size) + b"\x45" + bytes(8) + b"\x11" + bytes(size - 10))
 
-    def post(peer: Peer, path: int, *sizes: int) -> None:
-        buffers = [part for size in sizes for part in (b"h" * HEAD, b"d" * (size - HEAD))]
-        engine.post(peer, [Train(path, buffers, sizes[0], 0, [], 0)], 0.0)
 
-    for peer, path, sizes in (
-        *((owner, 0, (90,)) for _ in range(3)),
-        (owner, 0, (80,)),
-        (owner, 0, (80, 80, 30)),
-        (owner, 0, (80,)),
-        (owner, 1, (80,)),
-        (other, 1, (80,)),
-        *((other, 1, (80,)) for _ in range(TOGETHER)),
-    ):
-        post(peer, path, *sizes)
+def test_what_is_read_together_is_sent_together_as_far_as_it_is_alike() -> None:
+    engine, taken = Nobody(), [Taken(), Taken()]
+    peers = []
+    for n, link in enumerate(taken):
+        peer = Peer(Random(n).randbytes, Scheduler(), lambda _: None)
+        peer.use(Session(Keys(A, B, Cipher.AES256_GCM, 1), 7, 8, 0.0))
+        place = Place(link, ("192.0.2.1", 1))  # type: ignore[arg-type]
+        path = peer.add_path(0, place, 1472, 28, 0.0)
+        path.state, path.rate.rate = State.UP, 1e9
+        peer._choose(0.0)
+        peers.append(peer)
+    one, other = peers
+    for peer, sizes in ((one, [60, 60, 60, 70]), (other, [60]), (one, [70] * 80), (other, [60, 61])):
+        for size in sizes:
+            engine.post(peer, plain(size), 0.0)
     engine.deliver(0.0)
     engine.deliver(0.0)
     engine.loop.close()
-    assert [(len(data), segment) for data, segment in links[0].sends] == [(270, 90), (80, 80), (190, 80), (80, 80)]
-    assert [(len(data), segment) for data, segment in links[1].sends] == [(80, 80), (80 * TOGETHER, 80), (80, 80)]
+    more = HEAD + HEADER + TAG
+    sends = [[(len(data) / segment, segment - more) for data, segment in link.sends] for link in taken]
+    assert sends == [[(3, 60), (SEGMENTS, 70), (81 - SEGMENTS, 70)], [(2, 60), (1, 61)]]
+
+
+def test_old_keys_end_a_session_whenever_they_are_seen() -> None:
+    engine, peer = Nobody(), Peer(Random(1).randbytes, Scheduler(), lambda _: None)
+    path = peer.add_path(0, "there", 1472, 28, 0.0)
+    path.state, path.rate.rate = State.UP, 1e9
+    peer._choose(0.0)
+    for count in (1, SEGMENTS):  # with `deliver`, and before
+        peer.use(Session(Keys(A, B, Cipher.AES256_GCM, 1), 7, 8, 0.0))
+        for _ in range(count):
+            engine.post(peer, plain(60), SEND_TIME + 1)
+        assert (peer.session is None) == (count > 1)
+        engine.deliver(SEND_TIME + 1)
+        assert peer.session is None
+    engine.loop.close()

@@ -189,6 +189,8 @@ def test_what_is_delivered_does_not_depend_on_rows(seed: int, fec: str, loss: fl
         now += 0.001
         settled = now > 0.0025  # before the first repair, one end remembers a little more than the other
         waiting += source.packet(a_packet(random, SIZES if settled else SIZES[-1:]), now)
+        if not settled or random.random() < 0.3:
+            waiting += source.rest(now)
         if settled:
             if random.random() < 0.3:
                 continue

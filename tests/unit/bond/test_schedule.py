@@ -54,6 +54,23 @@ def test_little_traffic_goes_by_the_best_path() -> None:
     assert sent == {1: 100}
 
 
+def test_packets_that_follow_each_other_stay_together_on_fast_paths() -> None:
+    scheduler = Scheduler()
+    scheduler.use([Carrier(0, 1000 * MBIT), Carrier(1, 1000 * MBIT)])
+    ways = [path for _ in range(12) for path, _ in scheduler.split(46, SIZE, 0.0)]
+    changes = sum(a != b for a, b in zip(ways, ways[1:], strict=False))
+    assert set(ways) == {0, 1} and changes <= len(ways) // 2
+
+
+def test_a_path_that_is_better_by_far_is_taken_at_once() -> None:
+    scheduler = Scheduler(rtt_weight=1.0)
+    near, far = Carrier(0, 100 * MBIT, way=0.001), Carrier(1, 100 * MBIT, way=0.015)
+    scheduler.use([far])
+    assert scheduler.split(1, SIZE, 0.0) == [(1, 1)]
+    scheduler.use([far, near])
+    assert scheduler.split(1, SIZE, 0.0) == [(0, 1)]
+
+
 def test_nothing_is_taken_while_every_path_is_ahead() -> None:
     scheduler = Scheduler()
     scheduler.use([Carrier(0, 10 * MBIT), Carrier(1, 10 * MBIT)])

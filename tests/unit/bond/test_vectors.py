@@ -267,8 +267,11 @@ def test_slices() -> None:
             assert frame[27 : 27 + n].hex() == content["headers"]
             at = 27 + n
         assert len(payload) == (index * content["size"] - (17 + n) if index else 0)
+        assert len(frame) == 10 + content["size"]
         payload += frame[at:]
-    assert payload.hex() == content["payload"] and len(payload) == content["total"]
+    # The last one is filled up.
+    assert payload[: content["total"]].hex() == content["payload"]
+    assert len(payload) > content["total"] and not any(payload[content["total"] :])
 
 
 def times(a: int, b: int) -> int:
