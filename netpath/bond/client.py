@@ -97,7 +97,7 @@ class Client(Engine[None]):
     def run(self) -> None:
         """Returns when a signal came; everything is undone then."""
         try:
-            self.loop.run(self._tick)
+            super().run()
         finally:
             self._end(time.monotonic())
 

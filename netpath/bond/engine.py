@@ -6,12 +6,13 @@ What comes is dropped, without an answer and as cheaply as can be, until a sessi
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from netpath.bond.acks import Acks
-from netpath.bond.links import NOWHERE, Address, Link
+from netpath.bond.links import NOWHERE, Address, Batch, Link
 from netpath.bond.loop import Loop
 from netpath.bond.peer import Datagram, Peer
 from netpath.bond.rows import Arena, Row
@@ -21,7 +22,7 @@ from netpath.bond.wire import HEAD, LEAST, MOST, Kind, Veil
 from netpath.tracker.journal import Log
 
 BATCHES = 16
-"""Reads of one socket before others have their turn."""
+"""Reads of one socket, about, before others than sockets have their turn."""
 HOLD = 0.5
 """Seconds for which packets wait when there is no path: a failover takes less, and what is older is of no use."""
 _DATA = int(Kind.DATA)
@@ -82,6 +83,8 @@ class Engine(ABC, Generic[Owner]):
         self._veil = veil
         self._arena = Arena()
         self._acks = Acks()
+        self._ready: dict[Link, None] = {}
+        """Sockets in which there is something, each once."""
         self._posted: dict[Peer, None] = {}
         """Those that may have something left, in order."""
         self.unknown = 0
@@ -109,7 +112,11 @@ class Engine(ABC, Generic[Owner]):
 
     @abstractmethod
     def _batches_done(self, now: float) -> None:
-        """A socket has been read: what is whole goes to the device."""
+        """Sockets have been read: what is whole goes to the device."""
+
+    @abstractmethod
+    def _tick(self, now: float) -> float:
+        """What is due; when to do so again."""
 
     @abstractmethod
     def _expired(self, peer: Peer, now: float) -> None:
@@ -117,28 +124,57 @@ class Engine(ABC, Generic[Owner]):
 
     # What comes in.
 
+    def run(self) -> None:
+        """Until the loop is stopped."""
+        self.loop.run(self._turn)
+
     def listen(self, link: Link) -> None:
         """Read this socket from now on."""
-        self.loop.add(link, lambda now: self._readable(link, now))
+        self.loop.add(link, lambda _: self._ready.update({link: None}))
 
     def forget(self, link: Link) -> None:
         """No more, and close it."""
         self.loop.remove(link)
         link.close()
 
-    def _readable(self, link: Link, now: float) -> None:
-        for _ in range(BATCHES):
-            try:
-                batch = link.receive()
-            except OSError as error:
-                self.seldom("error", f"a socket cannot be read: {error.strerror}", now)
-                return
-            if batch is None:
+    def _turn(self, now: float) -> float:
+        """Whatever woke the loop: read what has come, then what is due."""
+        if self._ready:
+            self._read(now)
+            now = time.monotonic()
+        due = self._tick(now)
+        return now if self._ready else due
+
+    def _read(self, now: float) -> None:
+        """The sockets in which there is something, in the order in which it came: then less has to wait for what is
+        still in another one.
+        """
+        links, self._ready = self._ready, {}
+        heads = [(batch, link) for link in links if (batch := self._next(link, now)) is not None]
+        for _ in range(BATCHES * len(links)):
+            if not heads:
                 break
+            n = min(range(len(heads)), key=lambda n: heads[n][0].at) if len(heads) > 1 else 0
+            batch, link = heads[n]
             self._batch(batch.data, batch.segment, Place(link, batch.address, batch.local), batch.at)
-            if link.fileno() < 0:  # what came has closed it
-                break
+            following = self._next(link, now)
+            if following is None:
+                del heads[n]
+            else:
+                heads[n] = following, link
+        for batch, link in heads:  # others have their turn
+            self._batch(batch.data, batch.segment, Place(link, batch.address, batch.local), batch.at)
+            self._ready[link] = None
         self._batches_done(now)
+
+    def _next(self, link: Link, now: float) -> Batch | None:
+        if link.fileno() < 0:  # what came has closed it
+            return None
+        try:
+            return link.receive()
+        except OSError as error:
+            self.seldom("error", f"a socket cannot be read: {error.strerror}", now)
+            return None
 
     def _batch(self, data: memoryview, segment: int, place: Place, now: float) -> None:
         size = len(data)

@@ -196,8 +196,9 @@ def _missing(plaintext: bytes | memoryview, at: int, count: int) -> tuple[Contro
 
 
 def padded(frames: list[bytes], room: int) -> list[bytes]:
-    """Data frames of one size with a FILLER before each that makes them one of SIZES, but no longer than `room`. What is
-    larger, or too near to it, stays as it is.
+    """Data frames of one size with a FILLER before each that makes them one of SIZES, but no longer than `room`.
+
+    What is larger, or too near to it, stays as it is.
     """
     return [_filled(frame, room) for frame in frames]
 

@@ -96,7 +96,7 @@ class Server(Engine[Served]):
     def run(self) -> None:
         """Returns when a signal came; everything is undone then."""
         try:
-            self.loop.run(self._tick)
+            super().run()
         finally:
             self._end(time.monotonic())
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from random import Random
 
@@ -11,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netpath.bond.dataframes import HEADER
-from netpath.bond.engine import Engine, Greeting, Place
+from netpath.bond.engine import BATCHES, Engine, Greeting, Place
 from netpath.bond.frames import FILLER, SIZES, FrameError, Type, padded, unpack
 from netpath.bond.handshake import Cipher, Keys
-from netpath.bond.links import SEGMENTS
+from netpath.bond.links import SEGMENTS, Link
 from netpath.bond.loop import Loop
 from netpath.bond.paths import State
 from netpath.bond.peer import Peer
@@ -155,6 +156,9 @@ class Nobody(Engine[None]):
     def _batches_done(self, now: float) -> None:
         raise AssertionError
 
+    def _tick(self, now: float) -> float:
+        raise AssertionError
+
     def _expired(self, peer: Peer, now: float) -> None:
         peer.session = None
 
@@ -223,3 +227,64 @@ def test_old_keys_end_a_session_whenever_they_are_seen() -> None:
         engine.deliver(SEND_TIME + 1)
         assert peer.session is None
     engine.loop.close()
+
+
+class Reader(Nobody):
+    """Keeps what is read from its sockets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came: list[tuple[int, int]] = []
+        """(socket, number)."""
+
+    def _batch(self, data: memoryview, segment: int, place: Place, now: float) -> None:
+        for at in range(0, len(data), segment):
+            self.came.append((place.link.sock.getsockname()[1], int.from_bytes(data[at : at + 4], "big")))
+
+    def _batches_done(self, now: float) -> None:
+        """Nothing waits for others."""
+
+    def _tick(self, now: float) -> float:
+        return now + 0.01
+
+
+def read(sizes: Sequence[Sequence[int]]) -> tuple[list[tuple[int, int]], list[list[tuple[int, int]]], list[int]]:
+    """What came of datagrams of these sizes, one list a socket, that are sent in turns; how far it was after each turn
+    of the loop; the sockets."""
+    engine, turns = Reader(), list[list[tuple[int, int]]]()
+    links = [Link(socket.AF_INET, source="127.0.0.1") for _ in sizes]
+    ports = [link.sock.getsockname()[1] for link in links]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for n, row in enumerate(zip(*sizes, strict=True)):
+            for port, size in zip(ports, row, strict=True):
+                sock.sendto(n.to_bytes(4, "big").ljust(size, b"x"), ("127.0.0.1", port))
+
+    def tick(now: float) -> float:
+        due = engine._turn(now)
+        turns.append(engine.came.copy())
+        if len(turns) > 30:
+            engine.loop.stop()
+        return due
+
+    for link in links:
+        engine.listen(link)
+    engine.loop.run(tick)
+    for link in links:
+        engine.forget(link)
+    engine.loop.close()
+    return engine.came, turns, ports
+
+
+def test_sockets_are_read_in_turns_and_each_datagram_once() -> None:
+    came, turns, ports = read([[100 + n % 7 for n in range(150)]] * 2)
+    assert len(turns[1]) < 300, "others than sockets never have their turn"
+    assert {port for port, _ in turns[1][:20]} == set(ports)
+    assert sorted(came) == sorted((port, n) for port in ports for n in range(150))
+    for port in ports:
+        assert [n for each, n in came if each == port] == list(range(150))
+
+
+def test_what_was_read_ahead_does_not_wait_for_the_next_datagram() -> None:
+    """Each larger than the one before: none goes with others, and each is read before it is its turn."""
+    came, _, (port,) = read([range(100, 100 + BATCHES + 2)])
+    assert came == [(port, n) for n in range(BATCHES + 2)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -58,7 +59,7 @@ def test_packets_that_follow_each_other_stay_together_on_fast_paths() -> None:
     scheduler = Scheduler()
     scheduler.use([Carrier(0, 1000 * MBIT), Carrier(1, 1000 * MBIT)])
     ways = [path for _ in range(12) for path, _ in scheduler.split(46, SIZE, 0.0)]
-    changes = sum(a != b for a, b in zip(ways, ways[1:], strict=False))
+    changes = sum(a != b for a, b in pairwise(ways))
     assert set(ways) == {0, 1} and changes <= len(ways) // 2
 
 
