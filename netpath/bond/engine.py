@@ -196,7 +196,7 @@ class Engine(ABC, Generic[Owner]):
                     self.unknown += 1
                     at += segment
                     continue
-                row = found[1].open_row(self._arena, data[at:], segment, first, now)
+                row = found[1].open_row(self._arena, data[at:], segment, first, now) if size > segment else None
                 if row is not None:
                     self._opened(found, first & 0xFFF, row, place, now)
                     return

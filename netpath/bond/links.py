@@ -28,6 +28,8 @@ SEGMENTS = 64
 LARGEST = 65536
 SINGLE = 2048
 """Bytes of a datagram that came alone; more is a jumbo one, or several."""
+ALONE = 0.05
+"""Seconds after which a datagram is most often a heartbeat, with nothing behind it that it would pay to look for."""
 OVERHEAD = {socket.AF_INET: 28, socket.AF_INET6: 48}
 """Bytes of IP and UDP header."""
 _TRANSIENT = {
@@ -122,6 +124,8 @@ class Link:
         """Read already, but no part of the batch before it."""
         self._dry = False
         """There was nothing behind the batch that was given last."""
+        self._came = 0.0
+        """When the last one that came alone did."""
         self.lost = 0
         """Sends that the kernel refused."""
         self.error: int | None = None
@@ -176,6 +180,10 @@ class Link:
             return None
         first, self._ahead = self._ahead or self._read(0), None
         if first is None or first.segment != len(first.data) or first.segment > SINGLE:
+            return first
+        before, self._came = self._came, first.at
+        if first.at - before > ALONE:
+            self._dry = True  # if it is not, that shows at the next poll
             return first
         total, last = len(first.data), first
         if first.begin:  # what was read too much before

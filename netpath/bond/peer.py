@@ -43,6 +43,8 @@ ANSWERS = (500.0, 50.0)
 """MISSING frames that are answered, a second and at once: each is a search."""
 PAUSE = 0.002
 """Seconds from a tick to the next at least that is only for what is missing: it is asked for together."""
+CHOOSE = 0.2
+"""Seconds after which the ways of paths are compared again; that one comes or goes is seen at once."""
 RETURN = 0.02
 """Seconds that something takes to come again, beside the way."""
 LONGEST_RETURN = 0.4
@@ -110,6 +112,10 @@ class Peer:
         self._ticked = 0.0
         self._beaten = False
         """A heartbeat has come."""
+        self._chosen: list[tuple[Path, bool]] = []
+        """The paths that carry data, and whether it is known how large datagrams may be there."""
+        self._choose_again = 0.0
+        """When they are looked at even if they are the same."""
         self._last_packet = 0.0
 
     def add_path(
@@ -362,6 +368,10 @@ class Peer:
         usable = [path for path in self.paths.values() if path.usable(now)]
         # One whose largest datagram is not known yet would make every packet small, for the whole bond.
         usable = [path for path in usable if path.mtu.known] or usable
+        state = [(path, path.mtu.known) for path in usable]
+        if state == self._chosen and now < self._choose_again:
+            return
+        self._chosen, self._choose_again = state, now + CHOOSE
         lost = self.sender.outlets.keys() - {path.number for path in usable}
         self._use(usable)
         for number in lost:
@@ -396,6 +406,7 @@ class Peer:
     def _rescue(self, number: int, now: float) -> None:
         """The path is no longer used: what the peer has not reported goes by others."""
         frames = self._unreported.take(number)
+        self._chosen = []
         if self.session is None:
             return
         self._use([path for path in self.paths.values() if path.number != number and path.usable(now)])

@@ -288,3 +288,9 @@ def test_what_was_read_ahead_does_not_wait_for_the_next_datagram() -> None:
     """Each larger than the one before: none goes with others, and each is read before it is its turn."""
     came, _, (port,) = read([range(100, 100 + BATCHES + 2)])
     assert came == [(port, n) for n in range(BATCHES + 2)]
+
+
+def test_what_comes_with_the_first_datagram_after_a_while_is_read_with_the_next_poll() -> None:
+    came, turns, (port,) = read([[100, 100, 90]])
+    assert came == [(port, n) for n in range(3)]
+    assert [len(each) for each in turns[1:3]] == [1, 3]
