@@ -23,7 +23,7 @@ from collections import deque
 from typing import NamedTuple
 
 TARGET = 0.008
-MARGIN = 0.99
+MARGIN = 0.98
 GROWTH = 0.05
 STEP = 3
 FASTER = 1.3
