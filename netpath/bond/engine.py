@@ -15,7 +15,7 @@ from netpath.bond.acks import Acks
 from netpath.bond.links import NOWHERE, Address, Batch, Link
 from netpath.bond.loop import Loop
 from netpath.bond.peer import Datagram, Peer
-from netpath.bond.rows import Arena, Row
+from netpath.bond.rows import Arena, Cuts, Row
 from netpath.bond.sender import Train
 from netpath.bond.session import ExpiredError, Session
 from netpath.bond.wire import HEAD, LEAST, MOST, Kind, Veil
@@ -156,14 +156,14 @@ class Engine(ABC, Generic[Owner]):
                 break
             n = min(range(len(heads)), key=lambda n: heads[n][0].at) if len(heads) > 1 else 0
             batch, link = heads[n]
-            self._batch(batch.data, batch.segment, Place(link, batch.address, batch.local), batch.at)
+            self._came(batch, link)
             following = self._next(link, now)
             if following is None:
                 del heads[n]
             else:
                 heads[n] = following, link
         for batch, link in heads:  # others have their turn
-            self._batch(batch.data, batch.segment, Place(link, batch.address, batch.local), batch.at)
+            self._came(batch, link)
             self._ready[link] = None
         self._batches_done(now)
 
@@ -176,7 +176,12 @@ class Engine(ABC, Generic[Owner]):
             self.seldom("error", f"a socket cannot be read: {error.strerror}", now)
             return None
 
-    def _batch(self, data: memoryview, segment: int, place: Place, now: float) -> None:
+    def _came(self, batch: Batch, link: Link) -> None:
+        place = Place(link, batch.address, batch.local)
+        self._batch(batch.data, batch.segment, place, batch.at, None if batch.begin else link.cuts)
+
+    def _batch(self, data: memoryview, segment: int, place: Place, now: float, cuts: Cuts | None = None) -> None:
+        """`cuts`: of the buffer that begins with `data`."""
         size = len(data)
         if not LEAST <= segment <= MOST:
             self.unknown += 1
@@ -196,10 +201,11 @@ class Engine(ABC, Generic[Owner]):
                     self.unknown += 1
                     at += segment
                     continue
-                row = found[1].open_row(self._arena, data[at:], segment, first, now) if size > segment else None
-                if row is not None:
-                    self._opened(found, first & 0xFFF, row, place, now)
-                    return
+                if cuts is not None and not at and size > segment:
+                    row = found[1].open_row(self._arena, data, segment, first, now, cuts=cuts)
+                    if row is not None:
+                        self._opened(found, first & 0xFFF, row, place, now)
+                        return
                 plaintexts, refused, at, newest = found[1].open_all(data, segment, at, first, now)
                 self.refused += refused
                 if plaintexts:

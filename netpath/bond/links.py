@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from netpath.bond.rows import Cuts
+
 _SOL_UDP = 17
 _UDP_SEGMENT, _UDP_GRO = 103, 104
 _IP_MTU_DISCOVER, _IP_PMTUDISC_PROBE = 10, 3
@@ -120,6 +122,7 @@ class Link:
         # The largest read may begin behind as many single ones as are put together.
         self._buffer = bytearray((SEGMENTS + 1) * SINGLE + LARGEST)
         self._view = memoryview(self._buffer)
+        self.cuts = Cuts(self._view)
         self._ahead: Batch | None = None
         """Read already, but no part of the batch before it."""
         self._dry = False

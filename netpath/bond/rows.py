@@ -20,6 +20,8 @@ MOST = 64
 """Datagrams of a row."""
 SMALLEST = HEAD + HEADER + 1 + TAG
 """Bytes of a datagram with a data frame."""
+SIZES = 8
+"""Sizes of datagrams of one socket whose views are kept, each some 20 KB."""
 LAYOUTS, CUTS = 32, 128
 """Sizes, and sizes and numbers, whose cuts are remembered: some KB each."""
 
@@ -113,15 +115,34 @@ class Arena:
         return Row(self._layouts(stride), stride, count, last)
 
 
+class Cuts:
+    """Where datagrams of one size stand, one after another, in a buffer that is used again and again: views of them are
+    made once."""
+
+    def __init__(self, view: memoryview) -> None:
+        self._view = view
+        self._of = lru_cache(SIZES)(self._made)
+
+    def of(self, segment: int, count: int) -> tuple[list[memoryview], list[memoryview]]:
+        """Head and rest of each; there is room for so many."""
+        heads, rests = self._of(segment)
+        return heads[:count], rests[:count]
+
+    def _made(self, segment: int) -> tuple[list[memoryview], list[memoryview]]:
+        view = self._view
+        places = range(0, min(MOST * segment, len(view) - segment + 1), segment)
+        return [view[at : at + HEAD] for at in places], [view[at + HEAD : at + segment] for at in places]
+
+
 def cut(data: bytes, stride: int, count: int) -> list[bytes]:
     """`count` pieces of `stride` bytes, the last of which may be shorter."""
     return [*_pieces(stride, count - 1).unpack_from(data), data[(count - 1) * stride :]]
 
 
 @lru_cache(CUTS)
-def heads(segment: int, count: int) -> tuple[Struct, Struct]:
-    """Of datagrams one after another: their heads without the session, as numbers; head and rest of each."""
-    return Struct(">" + f"4xQ{segment - HEAD}x" * count), Struct(f"{HEAD}s{segment - HEAD}s" * count)
+def heads(segment: int, count: int) -> Struct:
+    """Of datagrams one after another: their heads without the session, as numbers."""
+    return Struct(">" + f"4xQ{segment - HEAD}x" * count)
 
 
 @lru_cache(CUTS)

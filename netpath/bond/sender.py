@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, repeat
 from operator import add, itemgetter
 from struct import Struct
 from typing import NamedTuple, Protocol
@@ -25,12 +25,13 @@ from netpath.bond.session import Session
 from netpath.bond.slices import NEEDS_CSUM, VNET, Head, SliceError, plan
 from netpath.bond.toobig import TooBig
 from netpath.bond.wire import HEAD as WIRE_HEAD
-from netpath.bond.wire import TAG, pack_rows
+from netpath.bond.wire import TAG
 from netpath.bonding import BondMode
 
 SMALL = 300
 """Bytes of an inner packet that does not wait for others: calls, games, questions to name servers, acknowledgements."""
 _GSO_TYPE, _FLAGS = 1, 0
+_pack_header = Struct(">HLL").pack
 _UNSEGMENTED = memoryview(bytes(VNET.size))
 
 
@@ -104,9 +105,9 @@ class Sender:
         if self.scheduler.empty:
             self.counts.dropped += 1
             return []
-        packet = bytes(buffer[VNET.size :])
+        packet = buffer[VNET.size :]
         flow = flow_of(packet)
-        way = self.rules.way(packet) if self.rules is not None else None
+        way = self.rules.way(bytes(packet)) if self.rules is not None else None
         if buffer[_GSO_TYPE]:
             try:
                 head = plan(bytes(buffer[: VNET.size]), packet, self.room() - HEADER)
@@ -115,7 +116,7 @@ class Sender:
                 return []
             loads = self._slices(head, packet, flow, now, way=way)
         else:
-            loads = self._whole(buffer, packet, flow, now, way=way)
+            loads = self._whole(buffer, bytes(packet), flow, now, way=way)
         return self._sealed(loads, session, now)
 
     def rest(self, session: Session, now: float) -> list[Train]:
@@ -167,7 +168,7 @@ class Sender:
             self.counts.dropped += 1
         return loads
 
-    def _slices(self, head: Head, packet: bytes, flow: int, now: float, *, way: Way | None) -> list[Load]:
+    def _slices(self, head: Head, packet: memoryview, flow: int, now: float, *, way: Way | None) -> list[Load]:
         count, start = head.slices, len(head.headers)
         paths = self.scheduler.split(count, WIRE_HEAD + HEADER + TAG + head.size + 28, now, way)
         redundant = (way or self.scheduler.way).mode is BondMode.REDUNDANT
@@ -217,7 +218,7 @@ class Sender:
                 loads += self._loads.repair(path, list(row))
         return loads
 
-    def _frames(self, head: Head, packet: bytes, start: int, flow: int, first: int) -> list[bytes]:
+    def _frames(self, head: Head, packet: memoryview, start: int, flow: int, first: int) -> list[bytes]:
         """Every slice's frame, all of one size."""
         count, size, overhead = head.slices, head.size, head.overhead
         value = self._next_header(first, flow, count)
@@ -267,11 +268,11 @@ def _with_head(header: bytes) -> bytes:
     return bytes((header[0] | HEAD,)) + header[1:]
 
 
-def _headers(value: int, count: int) -> Sequence[bytes]:
+def _headers(value: int, count: int) -> list[bytes]:
     """Headers of so many frames of one flow, `value` being the first one's; none of its fields passes its end."""
     middle, number = value >> 32 & 0xFFFFFFFF, value & 0xFFFFFFFF
     orders_and_flows = range(middle, middle + count * FLOWS, FLOWS)
-    return pack_rows("HLL", HEADER, [[value >> 64] * count, orders_and_flows, range(number, number + count)])
+    return list(map(_pack_header, repeat(value >> 64), orders_and_flows, range(number, number + count)))
 
 
 def _added(value: int, n: int) -> bytes:

@@ -13,7 +13,7 @@ from netpath.bond.handshake import Cipher, Keys
 from netpath.bond.replay import ReplayWindow
 from netpath.bond.rows import LEAST as LEAST_ROW
 from netpath.bond.rows import MOST as MOST_ROW
-from netpath.bond.rows import SMALLEST, Arena, Row, heads
+from netpath.bond.rows import SMALLEST, Arena, Cuts, Row, heads
 from netpath.bond.wire import COUNTERS, HEAD, LEAST, PATHS, TAG, Kind, pack_head, pack_heads
 
 REKEY_TIME = 120.0
@@ -133,31 +133,33 @@ class Session:
                 self._windows[path] = window
         return found, refused, at, window.highest > before
 
-    def open_row(self, arena: Arena, data: memoryview, segment: int, first: int, now: float) -> Row | None:
+    def open_row(
+        self, arena: Arena, data: memoryview, segment: int, first: int, now: float, *, cuts: Cuts
+    ) -> Row | None:
         """Open all of `data`, when each datagram has the counter after the one before, all are new and
         authentic; None, and nothing is done: `open_all` takes the same, whatever it is, at twice the cost.
+
+        `cuts`: of the buffer that begins with `data`.
         """
         whole, rest = divmod(len(data), segment)
         count = whole + 1 if rest else whole
         window = self._windows.get(first & PATHS - 1)
         if not LEAST_ROW <= count <= MOST_ROW or min(segment, rest or segment) < SMALLEST or window is None:
             return None
-        numbers, cuts = heads(segment, whole)
-        values = numbers.unpack_from(data)
+        values = heads(segment, whole).unpack_from(data)
         value = values[0]
         counter = value & COUNTERS - 1
         in_row = values == tuple(range(value, value + whole)) and values[-1] >> 48 == first & 0xFFFF
         stride = segment - HEAD - TAG
         if counter <= window.highest or not in_row or arena.room(stride) < count or now - self.born > OPEN_TIME:
             return None
-        parts = cuts.unpack_from(data)
-        nonces, sealed = parts[::2], parts[1::2]
+        nonces, sealed = cuts.of(segment, whole)
         if rest:
-            begin = whole * segment
-            nonce = bytes(data[begin : begin + HEAD])
+            nonce = data[whole * segment :][:HEAD]
             if int.from_bytes(nonce[4:], "big") != value + whole:
                 return None
-            nonces, sealed = (*nonces, nonce), (*sealed, data[begin + HEAD :])
+            nonces.append(nonce)
+            sealed.append(data[whole * segment + HEAD :])
         try:
             # One of another session has another nonce, and fails.
             row = arena.row(stride, count, (rest or segment) - HEAD - TAG)

@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from enum import IntEnum
-from functools import lru_cache
+from itertools import repeat
 from struct import Struct
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ MOST = 65000
 LEAST = HEAD + 1 + TAG
 COUNTERS = 1 << 48
 PATHS = 1 << 12
+_pack_head = Struct(">LQ").pack
 
 
 class Kind(IntEnum):
@@ -40,25 +40,10 @@ def pack_head(receiver: int, kind: int, path: int, counter: int) -> bytes:
     return (receiver << 64 | kind << 60 | path << 48 | counter).to_bytes(HEAD, "big")
 
 
-def pack_heads(receiver: int, path: int, counter: int, count: int) -> Sequence[bytes]:
+def pack_heads(receiver: int, path: int, counter: int, count: int) -> list[bytes]:
     """Those of so many DATA datagrams, one after another."""
     first = Kind.DATA << 60 | path << 48 | counter
-    return pack_rows("LQ", HEAD, [[receiver] * count, range(first, first + count)])
-
-
-def pack_rows(codes: str, size: int, columns: Sequence[Sequence[int]]) -> Sequence[bytes]:
-    """Rows of `size` bytes, packed (`codes` as of module struct) and cut at one go; all columns are of one length."""
-    count = len(columns[0])
-    fields = [0] * (len(columns) * count)
-    for n, column in enumerate(columns):
-        fields[n :: len(columns)] = column
-    packer, cutter = _rows(codes, size, count)
-    return cutter.unpack(packer.pack(*fields))
-
-
-@lru_cache(256)
-def _rows(codes: str, size: int, count: int) -> tuple[Struct, Struct]:
-    return Struct(">" + codes * count), Struct(f"{size}s" * count)
+    return list(map(_pack_head, repeat(receiver), range(first, first + count)))
 
 
 def unpack_head(datagram: bytes | memoryview) -> Head:

@@ -19,6 +19,7 @@ from netpath.bond.links import SEGMENTS, Link
 from netpath.bond.loop import Loop
 from netpath.bond.paths import State
 from netpath.bond.peer import Peer
+from netpath.bond.rows import Cuts
 from netpath.bond.schedule import Scheduler
 from netpath.bond.session import SEND_TIME, Session
 from netpath.bond.slices import VNET
@@ -237,7 +238,7 @@ class Reader(Nobody):
         self.came: list[tuple[int, int]] = []
         """(socket, number)."""
 
-    def _batch(self, data: memoryview, segment: int, place: Place, now: float) -> None:
+    def _batch(self, data: memoryview, segment: int, place: Place, now: float, cuts: Cuts | None = None) -> None:
         for at in range(0, len(data), segment):
             self.came.append((place.link.sock.getsockname()[1], int.from_bytes(data[at : at + 4], "big")))
 

@@ -14,7 +14,7 @@ from netpath.bond.fec.adaptive import policy
 from netpath.bond.handshake import Cipher, Keys
 from netpath.bond.paths import State
 from netpath.bond.peer import Peer
-from netpath.bond.rows import LEAST, MOST, Arena
+from netpath.bond.rows import LEAST, MOST, Arena, Cuts
 from netpath.bond.schedule import Scheduler
 from netpath.bond.sender import Train
 from netpath.bond.session import OPEN_TIME, Session
@@ -48,14 +48,16 @@ def test_a_row_has_what_its_datagrams_had(count: int, last: int, cipher: Cipher,
     if library == "old":
         receiver._open_into = None
     plaintexts, data = sealed(sender, [40] * (count - 1) + [last])
-    row = receiver.open_row(Arena(), memoryview(data), 40 + HEAD + TAG, FIRST, 0.0)
+    row = receiver.open_row(Arena(), memoryview(data), 40 + HEAD + TAG, FIRST, 0.0, cuts=Cuts(memoryview(data)))
     assert row is not None
     assert row.plaintexts() == plaintexts == [row.plaintext(n) for n in range(len(row))]
     assert list(map(bytes, row.parts())) == [plaintext[10:] for plaintext in plaintexts]
     assert row.size == sum(map(len, plaintexts)) and row.copy() == b"".join(plaintexts)
     assert receiver.highest(3) == count
     # Nothing of it is new any more.
-    assert receiver.open_row(Arena(), memoryview(data), 40 + HEAD + TAG, FIRST, 0.0) is None
+    assert (
+        receiver.open_row(Arena(), memoryview(data), 40 + HEAD + TAG, FIRST, 0.0, cuts=Cuts(memoryview(data))) is None
+    )
     assert receiver.open_all(memoryview(data), 40 + HEAD + TAG, 0, FIRST, 0.0)[:2] == ([], count)
 
 
@@ -95,7 +97,7 @@ def test_what_is_no_row_is_left_as_it_was(seed: int, what: str) -> None:
             expected = plaintexts[:-1]
     whole = memoryview(b"".join(pieces))
     before = receiver.highest(3)
-    assert receiver.open_row(Arena(), whole, segment, FIRST, now) is None
+    assert receiver.open_row(Arena(), whole, segment, FIRST, now, cuts=Cuts(whole)) is None
     assert receiver.highest(3) == before
     found, _, at, _ = receiver.open_all(whole, segment, 0, FIRST, now)
     assert found == expected
@@ -107,7 +109,7 @@ def test_few_many_and_large_ones_are_no_row() -> None:
     for sizes in ([40] * (LEAST - 1), [40] * (MOST + 1), [3000] * 60, [5] * 8):
         plaintexts, data = sealed(sender, sizes)
         segment = sizes[0] + HEAD + TAG
-        assert receiver.open_row(Arena(), memoryview(data), segment, FIRST, 0.0) is None
+        assert receiver.open_row(Arena(), memoryview(data), segment, FIRST, 0.0, cuts=Cuts(memoryview(data))) is None
         assert receiver.open_all(memoryview(data), segment, 0, FIRST, 0.0)[0] == plaintexts
 
 
@@ -116,7 +118,7 @@ def test_a_path_of_which_nothing_came_is_no_row() -> None:
     plaintexts = [b"x" * 40] * 8
     data = memoryview(b"".join(sender.seal_all(5, plaintexts, 0.0)))
     first = 8 << 16 | Kind.DATA << 12 | 5
-    assert receiver.open_row(Arena(), data, 40 + HEAD + TAG, first, 0.0) is None
+    assert receiver.open_row(Arena(), data, 40 + HEAD + TAG, first, 0.0, cuts=Cuts(data)) is None
     assert receiver.open_all(data, 40 + HEAD + TAG, 0, first, 0.0)[0] == plaintexts
 
 
@@ -136,7 +138,7 @@ class End:
     def take(self, path: int, data: bytes, segment: int, now: float) -> None:
         view = memoryview(bytearray(data))
         first = int.from_bytes(view[:HEAD], "big") >> 48
-        row = self.session.open_row(self._arena, view, segment, first, now) if self._arena is not None else None
+        row = self.session.open_row(self._arena, view, segment, first, now, cuts=Cuts(view)) if self._arena else None
         if row is not None:
             self.rows += 1
             self.peer.opened_all(self.peer.paths[path], row, "home", self.session, now)
