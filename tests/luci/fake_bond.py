@@ -37,7 +37,7 @@ def peer(name: str, paths: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
         "name": name, "public_key": KEYS["peer"], "state": "up", "since": time.time() - 3600, "problem": None,
         "cipher": "aes-256-gcm", "addresses": ["192.0.2.130/24", "2001:db8:7::2/64"], "rx_bytes": 5_100_000_000,
         "tx_bytes": 310_000_000, "rx_packets": 3_900_000, "tx_packets": 1_200_000, "dropped": 0, "given_up": 3,
-        "recovered": 812, "repairs_sent": 4321, "sent_again": 17, "headless": 0, "faulty": 0, "paths": paths,
+        "recovered": 812, "repairs_sent": 4321, "sent_again": 17, "headless": 21, "faulty": 5, "paths": paths,
         **more,
     }  # fmt: skip
 

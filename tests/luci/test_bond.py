@@ -57,7 +57,8 @@ def test_a_link_fails_and_recovers_and_shares_move(standin: StandIn, fake: FakeB
         assert standin.browser.text(f"{card('fibre')} [data-figure={figure}]") == text
     assert "1452 B" in standin.browser.text(card("fibre"))
     standin.browser.wait_for("[data-speed=rx]", "↓ 80 Mbit/s")
-    for counter, text in (("repairs_sent", "4321"), ("recovered", "812"), ("sent_again", "17"), ("given_up", "3")):
+    for counter, text in (("repairs_sent", "4321"), ("recovered", "812"), ("sent_again", "17"), ("given_up", "3"),
+                          ("headless", "21"), ("faulty", "5")):  # fmt: skip
         assert text in standin.browser.text(f"[data-counter={counter}]")
     standin.browser.evaluate("window.stillThere = true")
     fake.paths({**fibre, **down()}, {**cable, "share": 100.0})
@@ -157,7 +158,7 @@ def serve(fake: FakeBond) -> None:
         )
         for n in range(40)
     ]
-    fake.reply.update(role="server", port=9001, rejected=1234, strangers=12, peers=clients)
+    fake.reply.update(role="server", port=9001, rejected=1234, strangers=12, unknown=321, refused=45, peers=clients)
 
 
 def test_a_server_has_a_table_of_its_clients(place: Place, bond: FakeBond) -> None:
@@ -167,6 +168,7 @@ def test_a_server_has_a_table_of_its_clients(place: Place, bond: FakeBond) -> No
     place.browser.wait(FITS)
     assert "36 of 40" in place.browser.text("[data-bond]")
     assert "1234, 12 of them of unknown keys" in place.browser.text("[data-bond]")
+    assert "321 that belong to nothing here, 45 that are not authentic" in place.browser.text("[data-bond]")
     assert "not heard of" in place.browser.text('[data-client="branch-4"][data-state="down"]')
     assert place.browser.count("[data-path]") == 0, "nobody reads 80 cards"
     place.browser.wait_for('[data-chart] [data-value="all"]', "All clients")

@@ -8,7 +8,7 @@
  * said, as in netpath/readings.js: a client's name is what its owner has made of it. */
 
 /* Counters of a peer, in the order in which pages show them. */
-const COUNTERS = [ 'repairs_sent', 'recovered', 'sent_again', 'given_up', 'dropped' ];
+const COUNTERS = [ 'repairs_sent', 'recovered', 'sent_again', 'given_up', 'dropped', 'headless', 'faulty' ];
 
 /* Colours of the style sheet, and what a graph has room for. */
 const COLOURS = 8;

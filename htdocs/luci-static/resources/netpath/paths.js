@@ -139,11 +139,12 @@ return baseclass.extend({
 			'title': `${path.label}: ${percent(path.share)}` })));
 	},
 
-	/* Figures of a peer that tell how much was mended. */
+	/* Figures of a peer that tell how much was mended, and what could not be. */
 	counters(peer) {
 		const names = { repairs_sent: [ _('Repairs sent'), _('datagrams of error correction') ], recovered: [ _('Recovered'), _('mended by repairs, without a delay') ],
 			sent_again: [ _('Sent again'), _('as nothing else would have helped') ], given_up: [ _('Given up'), _('never came, or too late') ],
-			dropped: [ _('Dropped'), _('before sending, as more came than goes') ] };
+			dropped: [ _('Dropped'), _('before sending, as more came than goes') ], headless: [ _('Without a head'), _('parts of packets that were lost') ],
+			faulty: [ _('Faulty'), _('against the protocol: the other end errs') ] };
 		return bonds.COUNTERS.map(name => E('div', { 'class': 'np-tile np-tile-small', 'data-counter': name }, [
 			E('div', {}, [ E('strong', {}, [ names[name][0] ]) ]), E('div', { 'class': 'np-count' }, [ format.count(readings.figure(peer?.[name])) ]),
 			E('div', { 'class': 'np-hint' }, [ names[name][1] ]) ]));

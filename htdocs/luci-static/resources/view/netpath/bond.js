@@ -221,6 +221,7 @@ return view.extend({
 			[ _('Mode'), MODES()[reply.mode] ?? readings.text(reply.mode, 40) ],
 			[ _('Error correction'), correction(reply.fec) ],
 			[ _('Handshakes refused'), this.refused(reply) ],
+			[ _('Datagrams dropped'), this.strange(reply) ],
 			[ _('Own public key'), readings.text(reply.public_key, 60) ]
 		];
 		const status = server ? { text: _('running'), tone: 'good', sign: '✔' } : format.link(state.state), word = server ? 'running' : readings.text(state.state, 40);
@@ -242,6 +243,12 @@ return view.extend({
 		if (!all)
 			return '';
 		return strangers ? _('%s, %s of them of unknown keys').format(format.count(all), format.count(strangers)) : format.count(all);
+	},
+
+	/* Of these, only the second kind was meant for a session of ours. */
+	strange(reply) {
+		const unknown = readings.figure(reply.unknown), refused = readings.figure(reply.refused);
+		return unknown || refused ? _('%s that belong to nothing here, %s that are not authentic or came before').format(format.count(unknown), format.count(refused)) : '';
 	},
 
 	showSpeeds(peers, stale) {
