@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from netpath.bond.loads import SEGMENTS, at_once
 from netpath.bond.rows import Cuts
 
 _SOL_UDP = 17
@@ -23,10 +24,6 @@ _TIMESPEC = struct.Struct("@ll")
 _IP_PKTINFO, _IPV6_RECVPKTINFO, _IPV6_PKTINFO = 8, 49, 50
 _SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
 BUFFER = 4 * 1024 * 1024
-TRAIN = 65_400
-"""Bytes of one send: with headers it must stay below 64 KiB, or the kernel segments it the slow way."""
-SEGMENTS = 64
-"""Datagrams of one send (UDP_MAX_SEGMENTS of kernels before 6.9)."""
 LARGEST = 65536
 SINGLE = 2048
 """Bytes of a datagram that came alone; more is a jumbo one, or several."""
@@ -234,11 +231,6 @@ class Link:
                     # The device matters to link-local addresses only; elsewhere the way back is the routes' choice.
                     local = data[:20] if data[:2] == _LINK_LOCAL else data[:16] + bytes(4)
             return Batch(self._view[begin : begin + count], segment or 1, address, local, at, begin)
-
-
-def at_once(segment: int) -> int:
-    """Datagrams of so many bytes that one send takes."""
-    return min(SEGMENTS, max(1, TRAIN // segment))
 
 
 def listening(addresses: Sequence[str], port: int, ports: int) -> list[Link]:

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from netpath.bond.links import at_once
 from netpath.bond.wire import HEAD, TAG
 
+TRAIN = 65_400
+"""Bytes of one send: with headers it must stay below 64 KiB, or the kernel segments it the slow way."""
+SEGMENTS = 64
+"""Datagrams of one send (UDP_MAX_SEGMENTS of kernels before 6.9)."""
 ROWS = 8
 """Sizes and paths of repairs that wait at most."""
 
@@ -75,3 +78,8 @@ class Loads:
         self._waiting = None
         self._repairs.clear()
         return found
+
+
+def at_once(segment: int) -> int:
+    """Datagrams of so many bytes that one send takes."""
+    return min(SEGMENTS, max(1, TRAIN // segment))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import sub
@@ -87,17 +87,13 @@ class Receiver:
             return max([self._one(frame, now) for frame in frames])
         kinds, values = zip(*map(_FRONT, frames), strict=True)
         keys = list(map(sub, values, range(0, len(frames) * _STEP, _STEP)))
-        at, top = 0, -1
-        while at < len(frames):
-            end = at + 1
-            while end < len(frames) and keys[end] == keys[at]:
-                end += 1
-            part = frames[at:end]
-            found = self._run(kinds[at:end], values[at], part, now)
+        top = -1
+        for begin, end in _equal(keys):
+            part = frames[begin:end]
+            found = self._run(kinds[begin:end], values[begin], part, now)
             if found is None:
                 found = max(self._one(frame, now) for frame in part)
             top = max(top, found)
-            at = end
         return top
 
     def row(self, row: Row, now: float) -> int | None:
@@ -231,7 +227,11 @@ def _runs(kinds: Sequence[int], values: Sequence[int]) -> Sequence[tuple[int, in
     alike = len({kind & 0xFF for kind in set(kinds)}) == 1
     if alike and values == tuple(range(value, value + count * FLOWS, FLOWS)):
         return ((0, count),)
-    keys = [(kind & 0xFF, value - n * FLOWS) for n, (kind, value) in enumerate(zip(kinds, values, strict=True))]
+    return _equal([(kind & 0xFF, value - n * FLOWS) for n, (kind, value) in enumerate(zip(kinds, values, strict=True))])
+
+
+def _equal(keys: Iterable[object]) -> Sequence[tuple[int, int]]:
+    """Where equal neighbours begin and end."""
     found, begin = [], 0
     for _, group in groupby(keys):
         end = begin + len(list(group))

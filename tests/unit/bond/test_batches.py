@@ -15,7 +15,8 @@ from netpath.bond.dataframes import HEADER
 from netpath.bond.engine import BATCHES, Engine, Greeting, Place
 from netpath.bond.frames import FILLER, SIZES, FrameError, Type, padded, unpack
 from netpath.bond.handshake import Cipher, Keys
-from netpath.bond.links import SEGMENTS, Link
+from netpath.bond.links import Link
+from netpath.bond.loads import SEGMENTS
 from netpath.bond.loop import Loop
 from netpath.bond.paths import State
 from netpath.bond.peer import Peer

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netpath.bond.links import at_once
-from netpath.bond.loads import Load, Loads
+from netpath.bond.loads import Load, Loads, at_once
 from netpath.bond.wire import HEAD, TAG
 
 rows = st.tuples(st.booleans(), st.integers(0, 1), st.sampled_from([80, 1400]), st.integers(1, 100))
